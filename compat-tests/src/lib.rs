@@ -1,0 +1,1 @@
+//! Black-box tests: helpers to start programs and to talk HTTP to them.

@@ -1,0 +1,1 @@
+//! HTTP API: Prometheus v1, ingest, status pages. The only crate with axum and served JSON.

@@ -1,0 +1,1 @@
+//! Chunk codecs: bytes in, columns of samples out, bit for bit.

@@ -1,0 +1,1 @@
+//! prometheus.yml: structures, defaults, validation.

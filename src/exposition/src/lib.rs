@@ -1,0 +1,1 @@
+//! Text exposition formats: parse what targets serve, write what this server serves.

@@ -1,0 +1,16 @@
+//! The data model: timestamps, durations, labels, matchers, sample values and Go's number formats.
+//! Pure data: no I/O, no async, no clock.
+
+pub mod duration;
+pub mod labels;
+pub mod matcher;
+pub mod number;
+pub mod quote;
+pub mod sample;
+pub mod timestamp;
+
+pub use duration::PromDuration;
+pub use labels::{LabelError, Labels, LabelsBuilder, METRIC_NAME};
+pub use matcher::{MatchOp, Matcher};
+pub use sample::{STALE_NAN_BITS, is_stale_nan, stale_nan};
+pub use timestamp::{TimeRange, Timestamp};

@@ -1,0 +1,1 @@
+//! PromQL parser: lexer, syntax tree with positions, type check, printer.

@@ -1,0 +1,1 @@
+//! The PromQL engine: logical plan, optimiser rules, streaming operators, functions, limits.

@@ -1,0 +1,1 @@
+//! Remote write, receiving side: zero-copy decoder and its rules.

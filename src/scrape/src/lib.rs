@@ -1,0 +1,1 @@
+//! Scraping: pools, loops, target labels, staleness, synthetic series.

@@ -1,0 +1,1 @@
+//! The firewatch binary: flags, wiring, start, reload, stop.

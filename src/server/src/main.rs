@@ -1,0 +1,2 @@
+//! Entry point of the `firewatch` binary.
+fn main() {}

@@ -1,0 +1,19 @@
+//! Contracts between storage engines and everything that reads or writes samples, and an
+//! in-memory engine for tests and tools. Names no engine and touches no disk.
+
+pub mod append;
+pub mod error;
+pub mod memory;
+pub mod read;
+pub mod state;
+
+pub use append::{
+    AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, PendingAppend,
+    Rejected, Sample, SeriesKey, SeriesRef,
+};
+pub use error::{AppendError, StorageError};
+pub use read::{
+    ChunkCursor, ChunkSummary, Columns, Queryable, Querier, SelectHints, SeriesSet, ValueSummary,
+    WriteGeneration,
+};
+pub use state::{StateChange, StateError, StateStore};

@@ -1,0 +1,191 @@
+//! Reading: matchers in, series with columns of samples out.
+
+use model::{Labels, Matcher, PromDuration, TimeRange, Timestamp};
+
+use crate::error::StorageError;
+
+/// What the caller is going to do with a selection, so that an engine can skip work. Engines may
+/// ignore it; results do not depend on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SelectHints {
+    /// Distance between evaluation steps; zero for an instant query.
+    pub step: PromDuration,
+    /// Length of the range selector; zero for an instant selector.
+    pub window: PromDuration,
+}
+
+/// A number that changes whenever samples inside a range of time may have changed. Equal
+/// generations promise equal answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriteGeneration(pub u64);
+
+/// The reading side of an engine.
+pub trait Queryable: Send + Sync {
+    /// Opens a consistent view: what is acknowledged before the call is in it.
+    ///
+    /// # Errors
+    /// The engine cannot serve reads.
+    fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError>;
+
+    /// The write generation of everything that overlaps `range`.
+    fn write_generation(&self, range: TimeRange) -> WriteGeneration;
+}
+
+/// A view of an engine over the range of time it was opened for. CPU-bound: use it off the async
+/// runtime.
+pub trait Querier: Send + Sync {
+    /// Selects the series that pass all `matchers` and may have samples in the view's range, with
+    /// those samples. The order of series is the same whenever the stored data is the same.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        hints: SelectHints,
+    ) -> Result<Box<dyn SeriesSet>, StorageError>;
+
+    /// Names of the labels of matching series (of all series without matchers), sorted.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+
+    /// Values that label `name` has in matching series, sorted, without the empty one.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+}
+
+/// Selected series. All labels are known before any sample is read, and series are read
+/// independently of each other, by any thread.
+pub trait SeriesSet: Send + Sync {
+    /// How many series there are. A series may turn out to have no sample in range.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The labels of series `index`, `index < len()`.
+    fn labels(&self, index: usize) -> Labels;
+
+    /// The samples of series `index`, chunk by chunk, oldest first, without overlap.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn chunks(&self, index: usize) -> Result<Box<dyn ChunkCursor + '_>, StorageError>;
+
+    /// Reads all samples of series `index` into `columns`, which is cleared first.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn read(&self, index: usize, columns: &mut Columns) -> Result<(), StorageError> {
+        columns.clear();
+        let mut cursor = self.chunks(index)?;
+        while cursor.summary()?.is_some() {
+            cursor.decode(columns)?;
+        }
+        Ok(())
+    }
+}
+
+/// Walks the chunks of one series.
+pub trait ChunkCursor {
+    /// What the next chunk holds; `None` at the end. Does not decode it.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn summary(&mut self) -> Result<Option<ChunkSummary>, StorageError>;
+
+    /// Appends those samples of the next chunk that lie in the view's range to `columns`, and moves
+    /// behind the chunk.
+    ///
+    /// # Errors
+    /// The engine failed, or stored bytes do not decode.
+    fn decode(&mut self, columns: &mut Columns) -> Result<(), StorageError>;
+
+    /// Moves behind the next chunk without decoding it.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn skip(&mut self) -> Result<(), StorageError>;
+}
+
+/// What is known of a chunk without decoding it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChunkSummary {
+    /// Time of its first sample.
+    pub first: Timestamp,
+    /// Time of its last sample.
+    pub last: Timestamp,
+    /// How many samples it holds.
+    pub samples: u32,
+    /// Facts about its values, where the engine keeps them.
+    pub values: Option<ValueSummary>,
+}
+
+/// Facts about the values of a chunk; stale markers are left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ValueSummary {
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// First value.
+    pub first: f64,
+    /// Last value.
+    pub last: f64,
+    /// Sum in time order.
+    pub sum: f64,
+}
+
+/// Columns of float samples: equal length, times strictly increasing. Stale markers are included.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    /// Times in milliseconds since the epoch.
+    pub timestamps: Vec<i64>,
+    /// Values.
+    pub values: Vec<f64>,
+}
+
+impl Columns {
+    /// How many samples there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+
+    /// Removes all samples and keeps the memory.
+    pub fn clear(&mut self) {
+        self.timestamps.clear();
+        self.values.clear();
+    }
+
+    /// Adds a sample.
+    pub fn push(&mut self, timestamp_ms: i64, value: f64) {
+        self.timestamps.push(timestamp_ms);
+        self.values.push(value);
+    }
+
+    /// Removes the samples at positions `from..` that lie outside `range`. Their times are sorted.
+    pub fn trim(&mut self, from: usize, range: TimeRange) {
+        let tail = &self.timestamps[from..];
+        let end = from + tail.partition_point(|at| *at <= range.end.as_millis());
+        let start = from + tail.partition_point(|at| *at < range.start.as_millis());
+        self.timestamps.truncate(end);
+        self.values.truncate(end);
+        if start > from {
+            self.timestamps.drain(from..start.min(end));
+            self.values.drain(from..start.min(end));
+        }
+    }
+}

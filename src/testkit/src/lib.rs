@@ -1,0 +1,1 @@
+//! Test helpers: the promqltest script runner, a fake clock, mock targets.

@@ -1,0 +1,1 @@
+//! The time series engine on kv: log, head, chunks, index, retention.

@@ -1,0 +1,2 @@
+//! Development commands: tidy, promqltest, benches.
+fn main() {}
