@@ -38,6 +38,15 @@ pub enum LabelError {
     /// A name or value is longer than [`MAX_LABEL_BYTES`].
     #[error("label {} is longer than {MAX_LABEL_BYTES} bytes", quoted(.0))]
     TooLong(String),
+    /// The metric's name is missing where one is required.
+    #[error("metric name is missing")]
+    MissingMetricName,
+    /// A name or value is not valid UTF-8; holds the text with the bad bytes replaced.
+    #[error("label {} is not valid UTF-8", quoted(.0))]
+    NotUtf8(String),
+    /// The bytes that should hold labels do not decode.
+    #[error("labels do not decode")]
+    Malformed,
 }
 
 impl Labels {
