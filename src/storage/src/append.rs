@@ -76,7 +76,10 @@ impl<'a> AppendRequest<'a> {
         let start = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
         self.samples.extend(samples);
         let end = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
-        self.series.push(AppendSeries { key, samples: start..end });
+        self.series.push(AppendSeries {
+            key,
+            samples: start..end,
+        });
     }
 }
 
@@ -135,7 +138,10 @@ impl PendingAppend {
     /// A request that needs no waiting.
     #[must_use]
     pub fn ready(outcome: AppendOutcome) -> Self {
-        Self { outcome, done: None }
+        Self {
+            outcome,
+            done: None,
+        }
     }
 
     /// A request whose commit reports through `done`.
@@ -144,7 +150,10 @@ impl PendingAppend {
         outcome: AppendOutcome,
         done: oneshot::Receiver<Result<(), AppendError>>,
     ) -> Self {
-        Self { outcome, done: Some(done) }
+        Self {
+            outcome,
+            done: Some(done),
+        }
     }
 
     /// Waits until the commit is written, without blocking the thread.
@@ -154,7 +163,10 @@ impl PendingAppend {
     pub async fn wait(self) -> Result<AppendOutcome, AppendError> {
         match self.done {
             None => Ok(self.outcome),
-            Some(done) => done.await.unwrap_or(Err(AppendError::NotReady)).map(|()| self.outcome),
+            Some(done) => done
+                .await
+                .unwrap_or(Err(AppendError::NotReady))
+                .map(|()| self.outcome),
         }
     }
 
@@ -165,9 +177,10 @@ impl PendingAppend {
     pub fn wait_blocking(self) -> Result<AppendOutcome, AppendError> {
         match self.done {
             None => Ok(self.outcome),
-            Some(done) => {
-                done.blocking_recv().unwrap_or(Err(AppendError::NotReady)).map(|()| self.outcome)
-            }
+            Some(done) => done
+                .blocking_recv()
+                .unwrap_or(Err(AppendError::NotReady))
+                .map(|()| self.outcome),
         }
     }
 }

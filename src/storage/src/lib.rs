@@ -2,6 +2,7 @@
 //! in-memory engine for tests and tools. Names no engine and touches no disk.
 
 pub mod append;
+pub mod contract;
 pub mod error;
 pub mod memory;
 pub mod read;
@@ -12,8 +13,9 @@ pub use append::{
     Rejected, Sample, SeriesKey, SeriesRef,
 };
 pub use error::{AppendError, StorageError};
+pub use memory::MemoryStorage;
 pub use read::{
-    ChunkCursor, ChunkSummary, Columns, Queryable, Querier, SelectHints, SeriesSet, ValueSummary,
+    ChunkCursor, ChunkSummary, Columns, Querier, Queryable, SelectHints, SeriesSet, ValueSummary,
     WriteGeneration,
 };
-pub use state::{StateChange, StateError, StateStore};
+pub use state::{StateChange, StateEntry, StateError, StateStore};

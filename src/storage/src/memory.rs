@@ -1,1 +1,217 @@
-//! In-memory engine for tests and tools.
+//! In-memory engine for tests and tools: the storage contracts in their simplest true form. Keeps
+//! everything until it is dropped, touches no disk, asks no clock, so it refuses no sample as out
+//! of bounds.
+
+mod series;
+mod state;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use model::{Labels, TimeRange};
+use parking_lot::{Mutex, RwLock};
+
+use crate::append::{
+    AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, PendingAppend,
+    Rejected, Sample, SeriesKey, SeriesRef,
+};
+use crate::error::{AppendError, StorageError};
+use crate::read::{Querier, Queryable, WriteGeneration};
+use crate::state::StateEntry;
+use series::MemorySeries;
+use view::MemoryQuerier;
+
+/// Length of the ranges of time that have a write generation of their own: two hours.
+const PARTITION_MS: i64 = 2 * 3_600_000;
+
+/// Samples and state in memory. Readers see the moment they were opened at: series are shared and
+/// copied on write.
+#[derive(Debug, Default)]
+pub struct MemoryStorage {
+    data: RwLock<Data>,
+    state: Mutex<BTreeMap<String, Namespace>>,
+}
+
+/// Entries of one namespace of state, by key.
+type Namespace = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// What a reader sees; cloning it is taking a snapshot.
+#[derive(Clone, Debug, Default)]
+struct Data {
+    series: Vec<Arc<MemorySeries>>,
+    by_labels: HashMap<Labels, usize>,
+    /// Last write to each partition, by its number. Generations only grow, so the largest one of a
+    /// range changes with every write inside.
+    generations: BTreeMap<i64, u64>,
+    generation: u64,
+}
+
+impl MemoryStorage {
+    /// An empty engine.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Removes all samples and series; state stays. References from before become invalid.
+    pub fn clear(&self) {
+        let mut data = self.data.write();
+        let touched: Vec<i64> = data.generations.keys().copied().collect();
+        data.series.clear();
+        data.by_labels.clear();
+        data.generation += 1;
+        let generation = data.generation;
+        for partition in touched {
+            data.generations.insert(partition, generation);
+        }
+    }
+
+    fn entries(&self, namespace: &str, prefix: &[u8]) -> Vec<StateEntry> {
+        let state = self.state.lock();
+        let Some(entries) = state.get(namespace) else {
+            return Vec::new();
+        };
+        entries
+            .range(prefix.to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
+
+impl Appender for MemoryStorage {
+    fn append(
+        &self,
+        request: &AppendRequest<'_>,
+        policy: AppendPolicy,
+        _durability: Durability,
+    ) -> Result<PendingAppend, AppendError> {
+        let mut data = self.data.write();
+        let mut changed = data.clone();
+        changed.generation += 1;
+        let mut outcome = AppendOutcome::default();
+        for series in &request.series {
+            let reference = changed.append_series(request, series, policy, &mut outcome)?;
+            outcome.refs.push(reference);
+        }
+        *data = changed;
+        Ok(PendingAppend::ready(outcome))
+    }
+}
+
+impl Queryable for MemoryStorage {
+    fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError> {
+        let data = self.data.read();
+        let mut series: Vec<Arc<MemorySeries>> = data
+            .series
+            .iter()
+            .filter(|series| series.overlaps(range))
+            .map(Arc::clone)
+            .collect();
+        series.sort_unstable_by(|a, b| a.labels().cmp(b.labels()));
+        Ok(Box::new(MemoryQuerier::new(series, range)))
+    }
+
+    fn write_generation(&self, range: TimeRange) -> WriteGeneration {
+        if range.start > range.end {
+            return WriteGeneration(0);
+        }
+        let partitions =
+            partition_of(range.start.as_millis())..=partition_of(range.end.as_millis());
+        let data = self.data.read();
+        WriteGeneration(
+            data.generations
+                .range(partitions)
+                .map(|(_, last)| *last)
+                .max()
+                .unwrap_or(0),
+        )
+    }
+}
+
+impl Data {
+    /// Applies one series of a request. The caller throws `self` away after an error.
+    fn append_series(
+        &mut self,
+        request: &AppendRequest<'_>,
+        series: &AppendSeries<'_>,
+        policy: AppendPolicy,
+        outcome: &mut AppendOutcome,
+    ) -> Result<Option<SeriesRef>, AppendError> {
+        let samples = request_samples(request, series);
+        let Some(index) = self.resolve(&series.key, outcome)? else {
+            outcome.rejected.invalid_labels += samples.len() as u64;
+            return Ok(None);
+        };
+        for sample in samples {
+            match Arc::make_mut(&mut self.series[index]).append(*sample) {
+                Ok(()) => {
+                    outcome.appended += 1;
+                    let partition = partition_of(sample.timestamp.as_millis());
+                    self.generations.insert(partition, self.generation);
+                }
+                Err(refused) if policy == AppendPolicy::RollBack => return Err(refused),
+                Err(refused) => count_rejected(&refused, &mut outcome.rejected),
+            }
+        }
+        Ok(Some(SeriesRef::new(index as u64)))
+    }
+
+    /// Position of the series that `key` names, created if it is new; `None` for invalid labels.
+    fn resolve(
+        &mut self,
+        key: &SeriesKey<'_>,
+        outcome: &mut AppendOutcome,
+    ) -> Result<Option<usize>, AppendError> {
+        let labels = match key {
+            SeriesKey::Ref(reference) => {
+                return usize::try_from(reference.get())
+                    .ok()
+                    .filter(|index| *index < self.series.len())
+                    .map(Some)
+                    .ok_or(AppendError::UnknownSeries);
+            }
+            SeriesKey::Labels(labels) => (*labels).clone(),
+            SeriesKey::Raw { span, parse } => match parse(span) {
+                Ok(labels) => labels,
+                Err(_invalid) => return Ok(None),
+            },
+        };
+        // Upstream refuses the empty set as an invalid sample.
+        if labels.is_empty() {
+            return Ok(None);
+        }
+        if let Some(index) = self.by_labels.get(&labels) {
+            return Ok(Some(*index));
+        }
+        let index = self.series.len();
+        self.series
+            .push(Arc::new(MemorySeries::new(labels.clone())));
+        self.by_labels.insert(labels, index);
+        outcome.created_series += 1;
+        Ok(Some(index))
+    }
+}
+
+fn request_samples<'r>(request: &'r AppendRequest<'_>, series: &AppendSeries<'_>) -> &'r [Sample] {
+    request
+        .samples
+        .get(series.samples.start as usize..series.samples.end as usize)
+        .unwrap_or(&[])
+}
+
+fn count_rejected(refused: &AppendError, rejected: &mut Rejected) {
+    match refused {
+        AppendError::DuplicateForTimestamp { .. } => rejected.duplicate += 1,
+        _ => rejected.out_of_order += 1,
+    }
+}
+
+fn partition_of(millis: i64) -> i64 {
+    millis.div_euclid(PARTITION_MS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -130,9 +130,9 @@ pub struct ChunkSummary {
 /// Facts about the values of a chunk; stale markers are left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueSummary {
-    /// Smallest value.
+    /// Smallest value; NaN only where there is nothing else, as `min_over_time` has it.
     pub min: f64,
-    /// Largest value.
+    /// Largest value; NaN as for `min`.
     pub max: f64,
     /// First value.
     pub first: f64,

@@ -29,6 +29,17 @@ pub enum StateError {
     InvalidNamespace(String),
 }
 
+/// Refuses namespaces that an engine could not tell from keys.
+///
+/// # Errors
+/// The namespace is empty or holds a zero byte.
+pub fn check_namespace(namespace: &str) -> Result<(), StateError> {
+    if namespace.is_empty() || namespace.contains('\0') {
+        return Err(StateError::InvalidNamespace(namespace.to_owned()));
+    }
+    Ok(())
+}
+
 /// A pair of key and value.
 pub type StateEntry = (Vec<u8>, Vec<u8>);
 

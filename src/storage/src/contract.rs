@@ -1,0 +1,105 @@
+//! Test support: checks that every engine behind the contracts of this crate must pass. The tests
+//! of each engine run them against a fresh instance per check; product code has no use for them.
+
+mod append;
+mod fixture;
+mod read;
+mod state;
+
+pub use fixture::{Fixture, Violation};
+
+use crate::state::StateStore;
+
+/// One check of a sample engine. The engine is empty when it starts.
+pub type Check = fn(&Fixture<'_>) -> Result<(), Violation>;
+
+/// One check of a state store. The store is empty when it starts.
+pub type StateCheck = fn(&dyn StateStore) -> Result<(), Violation>;
+
+/// All checks of sample engines, by name.
+pub const CHECKS: &[(&str, Check)] = &[
+    (
+        "values are kept bit for bit",
+        append::values_are_kept_bit_for_bit,
+    ),
+    (
+        "deferred samples are visible at once",
+        append::deferred_samples_are_visible_at_once,
+    ),
+    (
+        "older samples are out of order",
+        append::older_samples_are_out_of_order,
+    ),
+    (
+        "another value at the same time is a duplicate",
+        append::another_value_is_a_duplicate,
+    ),
+    (
+        "an exact repetition is accepted",
+        append::an_exact_repetition_is_accepted,
+    ),
+    (
+        "a rolled back request leaves nothing",
+        append::a_rolled_back_request_leaves_nothing,
+    ),
+    (
+        "a skipping request keeps the rest",
+        append::a_skipping_request_keeps_the_rest,
+    ),
+    (
+        "order is checked inside a request",
+        append::order_is_checked_inside_a_request,
+    ),
+    (
+        "order is checked per series",
+        append::order_is_checked_per_series,
+    ),
+    ("references name series", append::references_name_series),
+    ("raw spans name series", append::raw_spans_name_series),
+    (
+        "invalid labels lose only their series",
+        append::invalid_labels_lose_only_their_series,
+    ),
+    ("matchers select", read::matchers_select),
+    ("label names are listed", read::label_names_are_listed),
+    ("label values are listed", read::label_values_are_listed),
+    (
+        "both ends of a range are inside",
+        read::both_ends_of_a_range_are_inside,
+    ),
+    (
+        "chunks cover a series without overlap",
+        read::chunks_cover_a_series,
+    ),
+    ("chunk summaries are true", read::chunk_summaries_are_true),
+    ("chunks can be skipped", read::chunks_can_be_skipped),
+    (
+        "selections repeat in the same order",
+        read::selections_repeat_in_order,
+    ),
+    (
+        "series are read in any order",
+        read::series_are_read_in_any_order,
+    ),
+    (
+        "writes change the generation",
+        read::writes_change_the_generation,
+    ),
+];
+
+/// All checks of state stores, by name.
+pub const STATE_CHECKS: &[(&str, StateCheck)] = &[
+    (
+        "entries are stored and removed",
+        state::entries_are_stored_and_removed,
+    ),
+    (
+        "scans are sorted and bounded by the prefix",
+        state::scans_are_sorted_and_bounded,
+    ),
+    ("namespaces are separate", state::namespaces_are_separate),
+    (
+        "namespaces without a name are refused",
+        state::invalid_namespaces_are_refused,
+    ),
+];

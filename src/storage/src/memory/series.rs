@@ -1,0 +1,152 @@
+//! One series in memory: short chunks with summaries, as a disk engine has them.
+
+use std::sync::Arc;
+
+use model::{Labels, TimeRange, Timestamp, is_stale_nan};
+
+use crate::append::Sample;
+use crate::error::AppendError;
+use crate::read::{ChunkSummary, Columns, ValueSummary};
+
+/// Samples of a full chunk, as in upstream's head.
+const CHUNK_SAMPLES: usize = 128;
+
+/// A series and its chunks. Only the last chunk grows; full ones are shared with readers.
+#[derive(Clone, Debug)]
+pub(super) struct MemorySeries {
+    labels: Labels,
+    chunks: Vec<Arc<MemoryChunk>>,
+}
+
+impl MemorySeries {
+    pub(super) fn new(labels: Labels) -> Self {
+        Self {
+            labels,
+            chunks: Vec::new(),
+        }
+    }
+
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    pub(super) fn chunks(&self) -> &[Arc<MemoryChunk>] {
+        &self.chunks
+    }
+
+    /// Whether a chunk shares an instant with `range`.
+    pub(super) fn overlaps(&self, range: TimeRange) -> bool {
+        self.chunks.iter().any(|chunk| chunk.overlaps(range))
+    }
+
+    /// Adds a sample behind the newest one. The same sample again is accepted and changes nothing.
+    pub(super) fn append(&mut self, sample: Sample) -> Result<(), AppendError> {
+        let Some((newest, value)) = self.chunks.last().and_then(|chunk| chunk.last()) else {
+            self.chunks
+                .push(Arc::new(MemoryChunk::starting_with(sample)));
+            return Ok(());
+        };
+        let at = sample.timestamp;
+        if at < newest {
+            return Err(AppendError::OutOfOrder { at, newest });
+        }
+        if at == newest {
+            let repeated = sample.value.to_bits() == value.to_bits();
+            return if repeated {
+                Ok(())
+            } else {
+                Err(AppendError::DuplicateForTimestamp { at })
+            };
+        }
+        match self.chunks.last_mut() {
+            Some(open) if open.columns.len() < CHUNK_SAMPLES => Arc::make_mut(open).push(sample),
+            _ => self
+                .chunks
+                .push(Arc::new(MemoryChunk::starting_with(sample))),
+        }
+        Ok(())
+    }
+}
+
+/// Samples of a stretch of time. Never empty.
+#[derive(Clone, Debug)]
+pub(super) struct MemoryChunk {
+    columns: Columns,
+}
+
+impl MemoryChunk {
+    fn starting_with(sample: Sample) -> Self {
+        let mut chunk = Self {
+            columns: Columns::default(),
+        };
+        chunk.push(sample);
+        chunk
+    }
+
+    fn push(&mut self, sample: Sample) {
+        self.columns
+            .push(sample.timestamp.as_millis(), sample.value);
+    }
+
+    fn last(&self) -> Option<(Timestamp, f64)> {
+        let at = self.columns.timestamps.last()?;
+        let value = self.columns.values.last()?;
+        Some((Timestamp::from_millis(*at), *value))
+    }
+
+    fn bounds(&self) -> TimeRange {
+        let first = self.columns.timestamps.first().copied().unwrap_or(i64::MAX);
+        let last = self.columns.timestamps.last().copied().unwrap_or(i64::MIN);
+        TimeRange::new(Timestamp::from_millis(first), Timestamp::from_millis(last))
+    }
+
+    pub(super) fn overlaps(&self, range: TimeRange) -> bool {
+        self.bounds().overlaps(&range)
+    }
+
+    pub(super) fn ends_before(&self, at: Timestamp) -> bool {
+        self.bounds().end < at
+    }
+
+    pub(super) fn summary(&self) -> ChunkSummary {
+        let bounds = self.bounds();
+        ChunkSummary {
+            first: bounds.start,
+            last: bounds.end,
+            // A chunk holds at most `CHUNK_SAMPLES`.
+            samples: u32::try_from(self.columns.len()).unwrap_or(u32::MAX),
+            values: summarise(&self.columns.values),
+        }
+    }
+
+    /// Appends the samples inside `range` to `columns`.
+    pub(super) fn decode(&self, range: TimeRange, columns: &mut Columns) {
+        let from = columns.len();
+        columns
+            .timestamps
+            .extend_from_slice(&self.columns.timestamps);
+        columns.values.extend_from_slice(&self.columns.values);
+        columns.trim(from, range);
+    }
+}
+
+/// Facts about the values that are no stale markers; `None` without any.
+fn summarise(values: &[f64]) -> Option<ValueSummary> {
+    let mut live = values.iter().copied().filter(|value| !is_stale_nan(*value));
+    let first = live.next()?;
+    let start = ValueSummary {
+        min: first,
+        max: first,
+        first,
+        last: first,
+        sum: first,
+    };
+    Some(live.fold(start, |summary, value| ValueSummary {
+        // `min` and `max` of std pass over a NaN on either side, as the contract asks.
+        min: summary.min.min(value),
+        max: summary.max.max(value),
+        first: summary.first,
+        last: value,
+        sum: summary.sum + value,
+    }))
+}

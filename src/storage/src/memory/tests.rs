@@ -1,0 +1,82 @@
+//! The in-memory engine under the contract's checks, and what is its own.
+
+use model::{Matcher, Timestamp};
+
+use super::*;
+use crate::contract::{CHECKS, Fixture, STATE_CHECKS};
+use crate::read::{Columns, SelectHints};
+
+#[test]
+fn keeps_the_contract() {
+    for (name, check) in CHECKS {
+        let storage = MemoryStorage::new();
+        // An odd moment, so that partitions and chunks do not start at round numbers.
+        let start = Timestamp::from_millis(1_700_000_000_123);
+        let fixture = Fixture {
+            appender: &storage,
+            queryable: &storage,
+            start,
+        };
+        check(&fixture).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    }
+}
+
+#[test]
+fn keeps_the_state_contract() {
+    for (name, check) in STATE_CHECKS {
+        check(&MemoryStorage::new()).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    }
+}
+
+fn append(storage: &MemoryStorage, at: i64) {
+    let labels = Labels::from_pairs([(model::METRIC_NAME, "m")]).unwrap();
+    let mut request = AppendRequest::default();
+    let sample = Sample {
+        timestamp: Timestamp::from_millis(at),
+        value: 1.0,
+    };
+    request.push(SeriesKey::Labels(&labels), [sample]);
+    storage
+        .append(&request, AppendPolicy::RollBack, Durability::Acknowledged)
+        .unwrap();
+}
+
+#[test]
+fn readers_keep_the_moment_they_were_opened_at() {
+    let storage = MemoryStorage::new();
+    append(&storage, 0);
+    let querier = storage.querier(TimeRange::ALL).unwrap();
+    append(&storage, 1_000);
+    storage.clear();
+    let set = querier
+        .select(
+            &[Matcher::equal(model::METRIC_NAME, "m")],
+            SelectHints::default(),
+        )
+        .unwrap();
+    let mut columns = Columns::default();
+    set.read(0, &mut columns).unwrap();
+    assert_eq!(columns.timestamps, [0]);
+}
+
+#[test]
+fn generations_belong_to_ranges_and_grow_when_cleared() {
+    let storage = MemoryStorage::new();
+    let near = TimeRange::new(Timestamp::EPOCH, Timestamp::from_millis(1_000));
+    append(&storage, 0);
+    let before = storage.write_generation(near);
+    append(&storage, 10 * PARTITION_MS);
+    assert_eq!(storage.write_generation(near), before);
+    assert_ne!(storage.write_generation(TimeRange::ALL), before);
+    storage.clear();
+    assert_ne!(storage.write_generation(near), before);
+    assert_eq!(
+        storage
+            .querier(TimeRange::ALL)
+            .unwrap()
+            .label_names(&[])
+            .unwrap()
+            .len(),
+        0
+    );
+}
