@@ -1,1 +1,18 @@
-//! Text exposition formats: parse what targets serve, write what this server serves.
+//! Text exposition formats: what targets serve is parsed, what this server serves is written.
+//! Works on bytes in memory: no I/O, no clock, and no opinion on what happens to a sample.
+
+pub mod entry;
+pub mod error;
+pub mod format;
+mod lexer;
+pub mod series;
+pub mod text;
+mod value;
+pub mod write;
+
+pub use entry::{Entry, MetricKind, SeriesLine};
+pub use error::ParseError;
+pub use format::{ContentTypeError, Format};
+pub use series::parse_series;
+pub use text::TextParser;
+pub use write::TextWriter;
