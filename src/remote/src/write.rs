@@ -1,0 +1,225 @@
+//! Decodes remote write 1.0 requests: snappy block, then a walk over the message that copies
+//! samples into one column and leaves labels where they are. Never interprets labels.
+
+use std::ops::Range;
+
+use model::Timestamp;
+use storage::{AppendRequest, AppendSeries, Sample, SeriesKey};
+
+use crate::MAX_BODY_BYTES;
+use crate::labels::{LABEL_TAG, check_label, parse_labels};
+use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
+
+/// A decoder whose message is larger than this gives its memory back before the next request.
+const KEEP_BYTES: usize = 4 << 20;
+
+/// Why a request is answered 400. Texts as upstream's where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The body is no snappy block.
+    #[error("snappy: corrupt input")]
+    CorruptSnappy,
+    /// The message would be larger than [`MAX_BODY_BYTES`].
+    #[error("snappy: decoded block is too large")]
+    TooLarge,
+    /// The message does not decode.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The request holds native histograms, which cannot be stored.
+    #[error("native histograms are not supported by this server; send classic histograms instead")]
+    NativeHistograms,
+}
+
+/// Decodes requests one after the other and keeps its memory between them.
+#[derive(Debug, Default)]
+pub struct WriteDecoder {
+    /// The decompressed message, followed by the label fields of series that scatter them.
+    message: Vec<u8>,
+    series: Vec<SeriesParts>,
+    scratch: Vec<u8>,
+}
+
+/// One series, by position in the decoder's memory.
+#[derive(Clone, Debug)]
+struct SeriesParts {
+    span: Range<usize>,
+    samples: Range<u32>,
+}
+
+/// The label fields of one series.
+#[derive(Clone, Debug)]
+enum LabelSpan {
+    /// They lie side by side in the message.
+    Adjacent(Range<usize>),
+    /// They do not, or are not encoded as usual.
+    Scattered,
+}
+
+impl WriteDecoder {
+    /// A decoder without memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes the body of a request. Series without samples are left out. Exemplars and metadata
+    /// are skipped.
+    ///
+    /// # Errors
+    /// The body is corrupt, too large, or holds what cannot be stored.
+    pub fn decode(&mut self, body: &[u8]) -> Result<AppendRequest<'_>, DecodeError> {
+        self.decompress(body)?;
+        self.decode_message()
+    }
+
+    fn decompress(&mut self, body: &[u8]) -> Result<(), DecodeError> {
+        if body.is_empty() {
+            return Err(DecodeError::CorruptSnappy);
+        }
+        let length = snap::raw::decompress_len(body).map_err(|_| DecodeError::CorruptSnappy)?;
+        if length > MAX_BODY_BYTES {
+            return Err(DecodeError::TooLarge);
+        }
+        if self.message.capacity() > KEEP_BYTES && length <= KEEP_BYTES {
+            *self = Self::default();
+        }
+        self.message.resize(length, 0);
+        let written = snap::raw::Decoder::new()
+            .decompress(body, &mut self.message)
+            .map_err(|_| DecodeError::CorruptSnappy)?;
+        self.message.truncate(written);
+        Ok(())
+    }
+
+    fn decode_message(&mut self) -> Result<AppendRequest<'_>, DecodeError> {
+        self.series.clear();
+        self.scratch.clear();
+        let mut samples = Vec::with_capacity(self.message.len() / 128);
+        let message_bytes = self.message.len();
+        let mut reader = Reader::new(&self.message);
+        while let Some(tag) = reader.tag()? {
+            if tag.field != 1 {
+                reader.skip(tag.wire_type)?;
+                continue;
+            }
+            tag.expect(WireType::Bytes, "Timeseries")?;
+            let series = reader.bytes()?;
+            let series_start = reader.position() - series.len();
+            let first_sample = column_length(&samples);
+            let span = match walk_series(series, &mut samples)? {
+                LabelSpan::Adjacent(span) => span.start + series_start..span.end + series_start,
+                LabelSpan::Scattered => {
+                    let start = message_bytes + self.scratch.len();
+                    gather_labels(series, &mut self.scratch)?;
+                    start..message_bytes + self.scratch.len()
+                }
+            };
+            let samples = first_sample..column_length(&samples);
+            if !samples.is_empty() {
+                self.series.push(SeriesParts { span, samples });
+            }
+        }
+        self.message.extend_from_slice(&self.scratch);
+        let series = self.series.iter().map(|parts| AppendSeries {
+            key: SeriesKey::Raw {
+                span: &self.message[parts.span.clone()],
+                parse: parse_labels,
+            },
+            samples: parts.samples.clone(),
+        });
+        Ok(AppendRequest {
+            series: series.collect(),
+            samples,
+        })
+    }
+}
+
+/// A sample takes at least two bytes of a message that is limited to 32 MiB, so its length fits.
+fn column_length(samples: &[Sample]) -> u32 {
+    u32::try_from(samples.len()).unwrap_or(u32::MAX)
+}
+
+/// Appends the samples of a series and finds its label fields.
+fn walk_series(series: &[u8], samples: &mut Vec<Sample>) -> Result<LabelSpan, DecodeError> {
+    let mut reader = Reader::new(series);
+    let (mut span, mut scattered, mut histograms) = (0..0, false, false);
+    loop {
+        let field_start = reader.position();
+        let Some(tag) = reader.tag()? else { break };
+        match tag {
+            Tag { field: 1, .. } => {
+                tag.expect(WireType::Bytes, "Labels")?;
+                let usual_tag = reader.position() == field_start + 1;
+                check_label(reader.bytes()?)?;
+                if span.is_empty() {
+                    span.start = field_start;
+                } else if span.end != field_start {
+                    scattered = true;
+                }
+                scattered |= !usual_tag;
+                span.end = reader.position();
+            }
+            Tag { field: 2, .. } => {
+                tag.expect(WireType::Bytes, "Samples")?;
+                samples.push(read_sample(reader.bytes()?)?);
+            }
+            Tag { field: 4, .. } => {
+                tag.expect(WireType::Bytes, "Histograms")?;
+                reader.bytes()?;
+                histograms = true;
+            }
+            _ => reader.skip(tag.wire_type)?,
+        }
+    }
+    if histograms {
+        return Err(DecodeError::NativeHistograms);
+    }
+    Ok(if scattered {
+        LabelSpan::Scattered
+    } else {
+        LabelSpan::Adjacent(span)
+    })
+}
+
+/// Copies the label fields of a series side by side, in the usual encoding.
+fn gather_labels(series: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
+    let mut reader = Reader::new(series);
+    while let Some(tag) = reader.tag()? {
+        if tag.field == 1 && tag.wire_type == WireType::Bytes {
+            let label = reader.bytes()?;
+            out.push(LABEL_TAG);
+            push_varint(label.len() as u64, out);
+            out.extend_from_slice(label);
+        } else {
+            reader.skip(tag.wire_type)?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn read_sample(bytes: &[u8]) -> Result<Sample, WireError> {
+    let (mut value_bits, mut timestamp_ms) = (0, 0);
+    let mut reader = Reader::new(bytes);
+    while let Some(tag) = reader.tag()? {
+        match tag.field {
+            1 => {
+                tag.expect(WireType::Fixed64, "Value")?;
+                value_bits = reader.fixed64()?;
+            }
+            2 => {
+                tag.expect(WireType::Varint, "Timestamp")?;
+                timestamp_ms = reader.varint()?.cast_signed();
+            }
+            _ => reader.skip(tag.wire_type)?,
+        }
+    }
+    Ok(Sample {
+        timestamp: Timestamp::from_millis(timestamp_ms),
+        value: f64::from_bits(value_bits),
+    })
+}
+
+#[cfg(test)]
+mod tests;
