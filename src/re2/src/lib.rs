@@ -52,6 +52,7 @@ struct Inner {
     form: Form,
     group_names: Vec<Option<Box<str>>>,
     plan: Plan,
+    search: Search,
     matches_empty: bool,
     engine: OnceLock<Option<meta::Regex>>,
 }
@@ -65,6 +66,29 @@ enum Form {
     LabelMatcher,
     /// With text around it. This is the whole expression.
     Enclosed(Box<str>),
+}
+
+/// How the engine finds out whether a text matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Search {
+    /// It stops where any match ends.
+    Earliest,
+    /// It finds the leftmost match.
+    Leftmost,
+}
+
+impl Search {
+    /// An empty match of `\B` may lie inside a character. The engine drops such matches, but with
+    /// them, if it stops at the earliest one, the true matches around them.
+    fn for_expression(hir: &Hir) -> Self {
+        let properties = hir.properties();
+        let has_inner_assertion = properties.look_set().contains(Look::WordAsciiNegate);
+        if has_inner_assertion && properties.minimum_len() == Some(0) {
+            Self::Leftmost
+        } else {
+            Self::Earliest
+        }
+    }
 }
 
 impl Form {
@@ -139,6 +163,7 @@ impl Regex {
             form,
             group_names: parsed.group_names,
             plan,
+            search: Search::for_expression(&parsed.hir),
             matches_empty: false,
             engine,
         };
@@ -262,11 +287,15 @@ impl Regex {
 
 impl Inner {
     fn is_match(&self, haystack: &str) -> bool {
-        match self.plan.decide(haystack) {
-            Some(decision) => decision,
-            None => self
-                .engine()
-                .is_some_and(|engine| engine.is_match(haystack)),
+        if let Some(decision) = self.plan.decide(haystack) {
+            return decision;
+        }
+        let Some(engine) = self.engine() else {
+            return false;
+        };
+        match self.search {
+            Search::Earliest => engine.is_match(haystack),
+            Search::Leftmost => engine.find(haystack).is_some(),
         }
     }
 
