@@ -122,8 +122,8 @@ impl PromDuration {
 }
 
 impl fmt::Display for PromDuration {
-    /// The shortest form that parses back: `1h30m`, `0s`, `-5m`. Years, weeks and days appear only
-    /// where nothing remains, as in upstream's `Duration.String`.
+    /// The shortest form that parses back: `1h30m`, `0s`, `-5m`. Years and weeks appear only where
+    /// nothing remains, as in upstream's `Duration.String`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
             return f.write_str("0s");
@@ -134,7 +134,7 @@ impl fmt::Display for PromDuration {
         let mut rest = self.0.unsigned_abs();
         for (unit, unit_millis) in UNITS {
             let unit_millis = unit_millis.unsigned_abs();
-            let only_if_exact = matches!(unit, "y" | "w" | "d");
+            let only_if_exact = matches!(unit, "y" | "w");
             if only_if_exact && !rest.is_multiple_of(unit_millis) {
                 continue;
             }
@@ -163,7 +163,7 @@ mod tests {
             ("5m", 300_000, "5m"),
             ("1h", 3_600_000, "1h"),
             ("4d", 345_600_000, "4d"),
-            ("4d1h", 349_200_000, "97h"),
+            ("4d1h", 349_200_000, "4d1h"),
             ("14d", 1_209_600_000, "2w"),
             ("10y", 315_360_000_000, "10y"),
             ("1h30m", 5_400_000, "1h30m"),
