@@ -1,1 +1,24 @@
-//! The PromQL engine: logical plan, optimiser rules, streaming operators, functions, limits.
+//! The PromQL engine: logical plan, optimiser rules, streaming operators, functions, limits. Reads
+//! through the contracts of `storage` alone, and never reads a clock: times are arguments.
+
+pub mod annotations;
+mod calendar;
+mod engine;
+pub mod error;
+mod functions;
+mod grid;
+mod kahan;
+mod limits;
+mod numeric;
+mod operators;
+mod optimise;
+mod plan;
+pub mod result;
+mod slice;
+
+pub use annotations::Annotations;
+pub use engine::{Engine, EngineOptions, ParsedQuery, QueryContext, QueryRange};
+pub use error::{EngineError, FunctionError, ParameterError};
+pub use limits::{StopCheck, StopReason};
+pub use operators::{NameRemoval, TypeLabels};
+pub use result::{QueryResult, QueryStats, Series, Value, VectorSample};

@@ -1,0 +1,191 @@
+//! Warnings and infos of a query: collected without duplicates, with their position in the query.
+
+mod text;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use promql_syntax::ast::PosRange;
+
+pub(crate) use text::{Annotation, Monotonicity};
+
+/// Warnings and infos, each text once, in the order in which they came up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// Results may be wrong.
+    pub warnings: Vec<String>,
+    /// Results are right, but perhaps not what was meant.
+    pub infos: Vec<String>,
+}
+
+impl Annotations {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.warnings.is_empty() && self.infos.is_empty()
+    }
+
+    /// At most `limit` warnings and infos each, followed by a line that counts those left out.
+    /// Source: upstream `Annotations.AsStrings`.
+    #[must_use]
+    pub fn limited(mut self, limit: usize) -> Self {
+        truncate(&mut self.warnings, limit, "warning");
+        truncate(&mut self.infos, limit, "info");
+        self
+    }
+}
+
+fn truncate(lines: &mut Vec<String>, limit: usize, what: &str) {
+    if lines.len() > limit {
+        let omitted = lines.len() - limit;
+        lines.truncate(limit);
+        lines.push(format!("{omitted} more {what} annotations omitted"));
+    }
+}
+
+/// Collects annotations while a query runs; shared by all its operators.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// The query's text, for positions. Empty when it is not known.
+    query: String,
+    found: Mutex<Found>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    entries: Vec<Entry>,
+    by_text: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: String,
+    position: String,
+    is_warning: bool,
+    detail: Option<Monotonicity>,
+}
+
+impl Notes {
+    pub(crate) fn new(query: &str) -> Self {
+        Self { query: query.to_owned(), found: Mutex::default() }
+    }
+
+    /// Adds an annotation unless it is already there. One that counts is merged with its equal.
+    pub(crate) fn add(&self, annotation: &Annotation<'_>, pos: PosRange) {
+        let (text, position) = (annotation.text(), self.position(pos));
+        let key = format!("{text}{position}");
+        let mut found = self.found.lock();
+        let Found { entries, by_text } = &mut *found;
+        match by_text.get(&key) {
+            Some(index) => {
+                let old = &mut entries[*index].detail;
+                *old = Monotonicity::merge(*old, annotation.detail());
+            }
+            None => {
+                by_text.insert(key, entries.len());
+                entries.push(Entry {
+                    text,
+                    position,
+                    is_warning: annotation.is_warning(),
+                    detail: annotation.detail(),
+                });
+            }
+        }
+    }
+
+    /// ` (line:column)`, both from 1, the column in bytes. Source: upstream `StartPosInput`.
+    fn position(&self, pos: PosRange) -> String {
+        let Some(before) = self.query.as_bytes().get(..pos.start) else { return String::new() };
+        if self.query.is_empty() {
+            return String::new();
+        }
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = match before.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => before.len() - newline,
+            None => before.len() + 1,
+        };
+        format!(" ({line}:{column})")
+    }
+
+    /// What was collected.
+    pub(crate) fn take(&self) -> Annotations {
+        let found = std::mem::take(&mut *self.found.lock());
+        let mut annotations = Annotations::default();
+        for entry in found.entries {
+            let detail = entry.detail.map(|detail| detail.to_string()).unwrap_or_default();
+            let line = if self.query.is_empty() {
+                entry.text
+            } else {
+                format!("{}{detail}{}", entry.text, entry.position)
+            };
+            let lines =
+                if entry.is_warning { &mut annotations.warnings } else { &mut annotations.infos };
+            lines.push(line);
+        }
+        annotations
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_annotations_are_kept_once_and_carry_line_and_column() {
+        let notes = Notes::new("1 +\n  quantile(2, x)");
+        for _ in 0..2 {
+            notes.add(&Annotation::InvalidQuantile(2.0), PosRange::new(15, 16));
+        }
+        notes.add(&Annotation::PossibleNonCounter("x"), PosRange::new(0, 1));
+        let annotations = notes.take();
+        assert_eq!(
+            annotations.warnings,
+            ["PromQL warning: quantile value should be between 0 and 1, got 2 (2:12)"]
+        );
+        assert_eq!(
+            annotations.infos,
+            ["PromQL info: metric might not be a counter, name does not end in \
+              _total/_sum/_count/_bucket: \"x\" (1:1)"]
+        );
+    }
+
+    #[test]
+    fn monotonicity_fixes_are_counted_together() {
+        let notes = Notes::new("histogram_quantile(0.5, x)");
+        for (at, bound, difference) in [(1_000, 2.0, 0.125), (61_000, 1.0, 3.0)] {
+            let detail = Monotonicity::new(at, (bound, bound), difference);
+            notes.add(
+                &Annotation::ForcedMonotonicity { metric: "x", detail },
+                PosRange::new(24, 25),
+            );
+        }
+        let infos = notes.take().infos;
+        assert_eq!(infos.len(), 1);
+        assert!(
+            infos[0].ends_with(
+                " for metric name \"x\", from buckets 1 to 2, with a max diff of 3, over 2 samples \
+                 from 1970-01-01T00:00:01Z to 1970-01-01T00:01:01Z (1:25)"
+            ),
+            "{}",
+            infos[0]
+        );
+    }
+
+    #[test]
+    fn without_a_query_there_are_no_positions() {
+        let notes = Notes::new("");
+        notes.add(&Annotation::SortInRangeQuery, PosRange::new(0, 4));
+        assert!(notes.take().warnings[0].ends_with("ordered by labels"));
+    }
+
+    #[test]
+    fn what_exceeds_the_limit_is_counted() {
+        let all = Annotations {
+            warnings: (0..12).map(|number| number.to_string()).collect(),
+            infos: vec!["one".to_owned()],
+        };
+        let limited = all.limited(10);
+        assert_eq!(limited.warnings.len(), 11);
+        assert_eq!(limited.warnings[10], "2 more warning annotations omitted");
+        assert_eq!(limited.infos, ["one"]);
+    }
+}

@@ -1,0 +1,178 @@
+//! The texts of annotations. Source: upstream `util/annotations`.
+
+use std::fmt;
+
+use model::number::{format_exponent, format_general, format_plain};
+use model::quote::quoted;
+
+use crate::calendar::CivilTime;
+
+const DOCS: &str =
+    "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile";
+
+/// Something about a query's data that its author should know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Annotation<'a> {
+    /// A φ outside of 0 to 1.
+    InvalidQuantile(f64),
+    /// A ratio outside of -1 to 1 and what it was capped to.
+    InvalidRatio { ratio: f64, capped: f64 },
+    /// A bucket whose `le` is no number.
+    BadBucketLabel { metric: &'a str, value: &'a str },
+    /// `sort` in a range query.
+    SortInRangeQuery,
+    /// A rate of something whose name does not look like a counter's.
+    PossibleNonCounter(&'a str),
+    /// A rate of something whose type is known and is no counter.
+    NonCounterType { metric: &'a str, kind: &'a str },
+    /// Buckets whose counts do not increase.
+    ForcedMonotonicity { metric: &'a str, detail: Monotonicity },
+}
+
+impl Annotation<'_> {
+    /// Whether it is a warning; otherwise it is an info.
+    pub(crate) fn is_warning(&self) -> bool {
+        match self {
+            Self::InvalidQuantile(_)
+            | Self::InvalidRatio { .. }
+            | Self::BadBucketLabel { .. }
+            | Self::SortInRangeQuery => true,
+            Self::PossibleNonCounter(_)
+            | Self::NonCounterType { .. }
+            | Self::ForcedMonotonicity { .. } => false,
+        }
+    }
+
+    /// The detail that is merged over all occurrences.
+    pub(crate) fn detail(&self) -> Option<Monotonicity> {
+        match self {
+            Self::ForcedMonotonicity { detail, .. } => Some(*detail),
+            _ => None,
+        }
+    }
+
+    /// The text without detail and position.
+    pub(crate) fn text(&self) -> String {
+        let prefix = if self.is_warning() { "PromQL warning" } else { "PromQL info" };
+        format!("{prefix}: {}", self.message())
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::InvalidQuantile(quantile) => {
+                let quantile = format_general(*quantile);
+                format!("quantile value should be between 0 and 1, got {quantile}")
+            }
+            Self::InvalidRatio { ratio, capped } => format!(
+                "ratio value should be between -1 and 1, got {}, capping to {}",
+                format_general(*ratio),
+                format_general(*capped)
+            ),
+            Self::BadBucketLabel { metric, value } => format!(
+                "bucket label \"le\" is missing or has a malformed value of {}{}",
+                quoted(value),
+                for_metric(metric)
+            ),
+            Self::SortInRangeQuery => "sort is ineffective for range queries since results are \
+                                       always ordered by labels"
+                .to_owned(),
+            Self::PossibleNonCounter(metric) => format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
+                quoted(metric)
+            ),
+            Self::NonCounterType { metric, kind } => format!(
+                "metric might not be a counter, __type__ label is not set to \"counter\" or \
+                 \"histogram\", got {}: {}",
+                quoted(kind),
+                quoted(metric)
+            ),
+            Self::ForcedMonotonicity { metric, .. } => format!(
+                "input to histogram_quantile needed to be fixed for monotonicity (see {DOCS}){}",
+                for_metric(metric)
+            ),
+        }
+    }
+}
+
+fn for_metric(metric: &str) -> String {
+    if metric.is_empty() { String::new() } else { format!(" for metric name {}", quoted(metric)) }
+}
+
+/// Where and by how much bucket counts were raised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Monotonicity {
+    first_ms: i64,
+    last_ms: i64,
+    lowest_bound: f64,
+    highest_bound: f64,
+    largest_difference: f64,
+    samples: u64,
+}
+
+impl Monotonicity {
+    /// One histogram at `at_ms`, raised between the two bounds, by at most `difference`.
+    pub(crate) fn new(at_ms: i64, bounds: (f64, f64), difference: f64) -> Self {
+        Self {
+            first_ms: at_ms,
+            last_ms: at_ms,
+            lowest_bound: bounds.0,
+            highest_bound: bounds.1,
+            largest_difference: difference,
+            samples: 1,
+        }
+    }
+
+    /// Both together.
+    pub(crate) fn merge(old: Option<Self>, new: Option<Self>) -> Option<Self> {
+        match (old, new) {
+            (Some(old), Some(new)) => Some(Self {
+                first_ms: old.first_ms.min(new.first_ms),
+                last_ms: old.last_ms.max(new.last_ms),
+                lowest_bound: old.lowest_bound.min(new.lowest_bound),
+                highest_bound: old.highest_bound.max(new.highest_bound),
+                largest_difference: old.largest_difference.max(new.largest_difference),
+                samples: old.samples.saturating_add(new.samples),
+            }),
+            (old, new) => old.or(new),
+        }
+    }
+}
+
+impl fmt::Display for Monotonicity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+            format_general(self.lowest_bound),
+            format_general(self.highest_bound),
+            two_digits(self.largest_difference),
+            self.samples,
+            CivilTime::from_seconds(self.first_ms / 1000),
+            CivilTime::from_seconds(self.last_ms / 1000),
+        )
+    }
+}
+
+/// Formats as Go's `%.2g`: two significant digits, with an exponent below 1e-4 and from 100 on.
+fn two_digits(value: f64) -> String {
+    let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
+    if rounded == 0.0 || !rounded.is_finite() || (1e-4..100.0).contains(&rounded.abs()) {
+        format_plain(rounded)
+    } else {
+        format_exponent(rounded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_digits;
+
+    #[test]
+    fn differences_have_two_digits() {
+        for (value, want) in
+            [(3.0, "3"), (0.1234, "0.12"), (99.6, "1e+02"), (1234.0, "1.2e+03"), (1e-5, "1e-05")]
+        {
+            assert_eq!(two_digits(value), want);
+        }
+    }
+}

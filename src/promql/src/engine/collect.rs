@@ -1,0 +1,149 @@
+//! Runs a plan and gathers its value.
+
+use model::Timestamp;
+use promql_syntax::ast::ValueType;
+use storage::Columns;
+
+use crate::error::EngineError;
+use crate::functions::window::find_bounds;
+use crate::limits::Reservation;
+use crate::operators::{
+    BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta, Shared,
+    build, build_range,
+};
+use crate::plan::{NodeKind, Plan, QueryTimes};
+use crate::result::{Series, Value, VectorSample};
+use crate::slice::SeriesSlice;
+
+/// Runs the plan. The memory of the value counts until it is handed over.
+pub(super) fn collect(
+    plan: &Plan,
+    times: QueryTimes,
+    shared: &Shared,
+    context: &mut BuildContext<'_>,
+) -> Result<Value, EngineError> {
+    let timestamp = Timestamp::from_millis(times.start_ms);
+    if let NodeKind::Text(text) = &plan.root.kind {
+        return Ok(Value::String(text.clone()));
+    }
+    let value_type = plan.root.value_type();
+    if value_type == ValueType::Matrix {
+        return collect_windows(plan, shared, context);
+    }
+    let mut operator = build(&plan.root, plan.grid, context)?;
+    if value_type == ValueType::Scalar && times.is_instant() {
+        operator.series()?;
+        let mut slice = SeriesSlice::default();
+        operator.next(&mut slice)?;
+        return Ok(Value::Scalar { timestamp, value: slice.values[0] });
+    }
+    if shared.name_removal == NameRemoval::Delayed {
+        operator = Box::new(MergeOperator::new(operator, Names::Finish, shared.clone()));
+    }
+    if times.is_instant() {
+        collect_vector(operator, timestamp, shared)
+    } else {
+        collect_matrix(operator, plan, shared)
+    }
+}
+
+fn collect_vector(
+    mut operator: Box<dyn Operator>,
+    timestamp: Timestamp,
+    shared: &Shared,
+) -> Result<Value, EngineError> {
+    let metas = operator.series()?;
+    let mut memory = Reservation::bytes(&shared.limits, metas.len() * size_of::<VectorSample>())?;
+    let mut samples = Vec::with_capacity(metas.len());
+    let mut slice = SeriesSlice::default();
+    for (index, meta) in metas.into_iter().enumerate() {
+        if index.is_multiple_of(SERIES_PER_CHECK) {
+            shared.limits.check()?;
+        }
+        operator.next(&mut slice)?;
+        if slice.present.get(0) {
+            memory.add(0, 1)?;
+            samples.push(VectorSample { labels: meta.labels, timestamp, value: slice.values[0] });
+        }
+    }
+    Ok(Value::Vector(samples))
+}
+
+fn collect_matrix(
+    mut operator: Box<dyn Operator>,
+    plan: &Plan,
+    shared: &Shared,
+) -> Result<Value, EngineError> {
+    let metas = operator.series()?;
+    let mut matrix = MatrixBuilder::new(shared);
+    let mut slice = SeriesSlice::default();
+    for meta in metas {
+        operator.next(&mut slice)?;
+        let points = slice.points().map(|(step, value)| (plan.grid.at(step), value));
+        matrix.push(meta, slice.present.count(), points)?;
+    }
+    Ok(matrix.finish())
+}
+
+/// The samples of a bare range selector or subquery in an instant query.
+fn collect_windows(
+    plan: &Plan,
+    shared: &Shared,
+    context: &mut BuildContext<'_>,
+) -> Result<Value, EngineError> {
+    let (mut operator, shape) = build_range(&plan.root, plan.grid, context)?;
+    let metas = operator.series()?;
+    let mut matrix = MatrixBuilder::new(shared);
+    let (mut columns, mut bounds) = (Columns::default(), Vec::new());
+    for meta in metas {
+        operator.next(&mut columns)?;
+        find_bounds(&columns, shape.reference, shape.range_ms, &mut bounds);
+        let (first, end) = bounds.first().copied().unwrap_or_default();
+        let window = columns.timestamps[first..end].iter().zip(&columns.values[first..end]);
+        shared.limits.count_queryable(end - first);
+        matrix.push(meta, end - first, window.map(|(at, value)| (*at, *value)))?;
+    }
+    Ok(matrix.finish())
+}
+
+/// Gathers series.
+struct MatrixBuilder<'a> {
+    shared: &'a Shared,
+    series: Vec<Series>,
+    seen: usize,
+    memory: Reservation,
+}
+
+impl<'a> MatrixBuilder<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let memory = Reservation::empty(&shared.limits);
+        Self { shared, series: Vec::new(), seen: 0, memory }
+    }
+
+    /// Adds a series unless it has no point.
+    fn push(
+        &mut self,
+        meta: SeriesMeta,
+        count: usize,
+        points: impl Iterator<Item = (i64, f64)>,
+    ) -> Result<(), EngineError> {
+        if self.seen.is_multiple_of(SERIES_PER_CHECK) {
+            self.shared.limits.check()?;
+        }
+        self.seen += 1;
+        if count == 0 {
+            return Ok(());
+        }
+        let bytes = size_of::<Series>() + count.saturating_mul(size_of::<(i64, f64)>());
+        self.memory.add(bytes, count)?;
+        let mut all = Vec::with_capacity(count);
+        all.extend(points);
+        self.series.push(Series { labels: meta.labels, points: all });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Value {
+        self.series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Value::Matrix(self.series)
+    }
+}

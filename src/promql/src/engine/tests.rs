@@ -1,0 +1,1 @@
+//! Whole queries against a small engine in memory.

@@ -1,0 +1,158 @@
+//! Functions of a window's samples that need no arithmetic, and those that need all samples of a
+//! window in order of value.
+
+use super::quantile::{median, quantile};
+use super::window::{RangeContext, Windows};
+use super::{Implementation, RangeTrait, Table};
+use crate::error::EngineError;
+use crate::numeric::count;
+use crate::operators::seconds;
+use crate::slice::SeriesSlice;
+
+pub(super) const TABLE: Table = &[
+    ("changes", Implementation::Range(RangeTrait::Plain, changes)),
+    ("count_over_time", Implementation::Range(RangeTrait::Plain, count_over_time)),
+    ("first_over_time", Implementation::Range(RangeTrait::KeepsName, first_over_time)),
+    ("last_over_time", Implementation::Range(RangeTrait::KeepsName, last_over_time)),
+    ("mad_over_time", Implementation::Range(RangeTrait::Plain, mad_over_time)),
+    ("present_over_time", Implementation::Range(RangeTrait::Plain, present_over_time)),
+    ("quantile_over_time", Implementation::Range(RangeTrait::Plain, quantile_over_time)),
+    ("resets", Implementation::Range(RangeTrait::Plain, resets)),
+    ("ts_of_first_over_time", Implementation::Range(RangeTrait::Plain, ts_of_first)),
+    ("ts_of_last_over_time", Implementation::Range(RangeTrait::Plain, ts_of_last)),
+];
+
+/// Sets each filled window's point to what its first and last position give.
+fn each(windows: &Windows<'_>, out: &mut SeriesSlice, value: impl Fn(usize, usize) -> f64) {
+    for (step, first, end) in windows.filled() {
+        out.set(step, value(first, end));
+    }
+}
+
+fn count_over_time(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, out, |first, end| count(end - first));
+    Ok(())
+}
+
+fn present_over_time(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, out, |_, _| 1.0);
+    Ok(())
+}
+
+fn first_over_time(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, out, |first, _| windows.values[first]);
+    Ok(())
+}
+
+fn last_over_time(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, out, |_, end| windows.values[end - 1]);
+    Ok(())
+}
+
+fn ts_of_first(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, out, |first, _| seconds(windows.timestamps[first]));
+    Ok(())
+}
+
+fn ts_of_last(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, out, |_, end| seconds(windows.timestamps[end - 1]));
+    Ok(())
+}
+
+fn resets(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    count_pairs(windows, &mut context.scratch.counts, out, |older, newer| newer < older);
+    Ok(())
+}
+
+fn changes(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    count_pairs(windows, &mut context.scratch.counts, out, |older, newer| {
+        older != newer && !(older.is_nan() && newer.is_nan())
+    });
+    Ok(())
+}
+
+/// Counts the neighbours in each window for which `is_event` is true, by differences of a running
+/// count.
+fn count_pairs(
+    windows: &Windows<'_>,
+    running: &mut Vec<u32>,
+    out: &mut SeriesSlice,
+    is_event: impl Fn(f64, f64) -> bool,
+) {
+    running.clear();
+    let mut events = 0_u32;
+    for (index, value) in windows.values.iter().enumerate() {
+        if index > 0 && is_event(windows.values[index - 1], *value) {
+            events = events.wrapping_add(1);
+        }
+        running.push(events);
+    }
+    each(windows, out, |first, end| f64::from(running[end - 1].wrapping_sub(running[first])));
+}
+
+fn quantile_over_time(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    for (step, first, end) in windows.filled() {
+        let phi = context.scalar(0, step);
+        context.check_quantile(phi);
+        let sorted = &mut context.scratch.values;
+        sorted.clear();
+        sorted.extend_from_slice(&windows.values[first..end]);
+        out.set(step, quantile(phi, sorted));
+    }
+    Ok(())
+}
+
+/// Median of the absolute deviations from the median.
+fn mad_over_time(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    let sorted = &mut context.scratch.values;
+    for (step, first, end) in windows.filled() {
+        sorted.clear();
+        sorted.extend_from_slice(&windows.values[first..end]);
+        let centre = median(sorted);
+        for value in sorted.iter_mut() {
+            *value = (*value - centre).abs();
+        }
+        out.set(step, median(sorted));
+    }
+    Ok(())
+}

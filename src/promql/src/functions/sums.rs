@@ -1,0 +1,165 @@
+//! Sums and means of windows, and variances. Windows that overlap much are computed from sums that
+//! several of them share; never by subtracting what leaves the window, which would lose bits.
+
+use super::window::{RangeContext, Windows};
+use super::{Implementation, RangeTrait, Table};
+use crate::error::EngineError;
+use crate::kahan::{self, KahanSum};
+use crate::numeric::count;
+use crate::slice::SeriesSlice;
+
+pub(super) const TABLE: Table = &[
+    ("avg_over_time", Implementation::Range(RangeTrait::Plain, avg_over_time)),
+    ("stddev_over_time", Implementation::Range(RangeTrait::Plain, stddev_over_time)),
+    ("stdvar_over_time", Implementation::Range(RangeTrait::Plain, stdvar_over_time)),
+    ("sum_over_time", Implementation::Range(RangeTrait::Plain, sum_over_time)),
+];
+
+fn sum_over_time(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each_sum(windows, &mut context.scratch.sums, |step, sum, values| {
+        let exact = match sum {
+            Some(sum) if sum.sum.is_finite() => sum,
+            _ => direct_sum(values),
+        };
+        out.set(step, exact.total());
+    });
+    Ok(())
+}
+
+fn avg_over_time(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each_sum(windows, &mut context.scratch.sums, |step, sum, values| {
+        let mean = match sum {
+            Some(sum) if sum.sum.is_finite() => {
+                let samples = count(values.len());
+                sum.sum / samples + sum.compensation / samples
+            }
+            _ => direct_mean(values),
+        };
+        out.set(step, mean);
+    });
+    Ok(())
+}
+
+fn direct_sum(values: &[f64]) -> KahanSum {
+    let mut sum = KahanSum { sum: 0.0, compensation: 0.0 };
+    for value in values {
+        sum.add(*value);
+    }
+    sum
+}
+
+/// The mean; when the sum would overflow it goes on as a running mean. Source: upstream
+/// `funcAvgOverTime`.
+fn direct_mean(values: &[f64]) -> f64 {
+    let Some((first, rest)) = values.split_first() else { return f64::NAN };
+    let (mut sum, mut compensation) = (*first, 0.0);
+    let mut is_mean = false;
+    for (index, value) in rest.iter().enumerate() {
+        let samples = count(index + 2);
+        if !is_mean {
+            let (next, lost) = kahan::add(sum, compensation, *value);
+            if !next.is_infinite() {
+                (sum, compensation) = (next, lost);
+                continue;
+            }
+            is_mean = true;
+            sum /= samples - 1.0;
+            compensation /= samples - 1.0;
+        }
+        let weight = (samples - 1.0) / samples;
+        (sum, compensation) = kahan::add(weight * sum, weight * compensation, value / samples);
+    }
+    if is_mean {
+        sum + compensation
+    } else {
+        let samples = count(values.len());
+        sum / samples + compensation / samples
+    }
+}
+
+/// Calls `found` for each filled window with its sum, if windows overlap so that it comes cheap,
+/// and its values.
+///
+/// A window is a suffix of the samples before a border and a prefix of those behind it. The sums of
+/// all suffixes are computed when the border is set, the prefix grows with the window; when the
+/// window has left the border behind, a new one is set at its end. So each sample is added twice.
+fn each_sum(
+    windows: &Windows<'_>,
+    suffixes: &mut Vec<KahanSum>,
+    mut found: impl FnMut(usize, Option<KahanSum>, &[f64]),
+) {
+    let values = windows.values;
+    if !windows.overlap() {
+        for (step, first, end) in windows.filled() {
+            found(step, None, &values[first..end]);
+        }
+        return;
+    }
+    // `suffixes[index]` is the sum of `values[base + index..border]`.
+    let (mut base, mut border, mut behind) = (0, 0, 0);
+    let mut prefix = KahanSum::EMPTY;
+    suffixes.clear();
+    for (step, first, end) in windows.filled() {
+        if first >= border {
+            (base, border, behind) = (first, end, end);
+            prefix = KahanSum::EMPTY;
+            suffixes.clear();
+            suffixes.resize(end - first, KahanSum::EMPTY);
+            let mut suffix = KahanSum::EMPTY;
+            for index in (first..end).rev() {
+                suffix.add(values[index]);
+                suffixes[index - first] = suffix;
+            }
+        }
+        for value in &values[behind..end] {
+            prefix.add(*value);
+        }
+        behind = end;
+        let mut sum = suffixes[first - base];
+        sum.merge(prefix);
+        found(step, Some(sum), &values[first..end]);
+    }
+}
+
+fn stddev_over_time(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    for (step, first, end) in windows.filled() {
+        out.set(step, variance(&windows.values[first..end]).sqrt());
+    }
+    Ok(())
+}
+
+fn stdvar_over_time(
+    windows: &Windows<'_>,
+    _context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    for (step, first, end) in windows.filled() {
+        out.set(step, variance(&windows.values[first..end]));
+    }
+    Ok(())
+}
+
+/// Population variance after Welford, with compensated mean and squares. Source: upstream
+/// `varianceOverTime`.
+fn variance(values: &[f64]) -> f64 {
+    let zero = KahanSum { sum: 0.0, compensation: 0.0 };
+    let (mut mean, mut squares) = (zero, zero);
+    for (index, value) in values.iter().enumerate() {
+        let delta = value - mean.total();
+        mean.add(delta / count(index + 1));
+        squares.add(delta * (value - mean.total()));
+    }
+    squares.total() / count(values.len())
+}

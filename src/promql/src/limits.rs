@@ -1,0 +1,196 @@
+//! What a query may use: bytes, samples, time. Every buffer that grows with the data is reserved
+//! here first, so that a query fails before the process does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::EngineError;
+
+/// Why a query has to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Its deadline has passed.
+    Timeout,
+    /// Nobody waits for it any more.
+    Canceled,
+}
+
+/// Says whether a query has to stop. It is asked often, from any thread, and must be cheap. The
+/// engine itself never reads a clock.
+pub type StopCheck = Arc<dyn Fn() -> Option<StopReason> + Send + Sync>;
+
+/// The part of the work that upstream's error texts name.
+const PHASE: &str = "expression evaluation";
+
+/// Bytes that a held point costs beside its value: its share of the validity bits, rounded up.
+const POINT_BYTES: usize = 9;
+
+/// The limits of one query and what it uses of them.
+pub(crate) struct Limits {
+    max_bytes: u64,
+    max_samples: u64,
+    stop: Option<StopCheck>,
+    bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    samples: AtomicU64,
+    peak_samples: AtomicU64,
+    queryable_samples: AtomicU64,
+    samples_read: AtomicU64,
+}
+
+impl Limits {
+    pub(crate) fn new(max_bytes: u64, max_samples: u64, stop: Option<StopCheck>) -> Self {
+        Self {
+            max_bytes,
+            max_samples,
+            stop,
+            bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            samples: AtomicU64::new(0),
+            peak_samples: AtomicU64::new(0),
+            queryable_samples: AtomicU64::new(0),
+            samples_read: AtomicU64::new(0),
+        }
+    }
+
+    /// Fails when the query has to stop.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        match self.stop.as_ref().and_then(|stop| stop()) {
+            None => Ok(()),
+            Some(StopReason::Timeout) => Err(EngineError::Timeout(PHASE)),
+            Some(StopReason::Canceled) => Err(EngineError::Canceled(PHASE)),
+        }
+    }
+
+    /// Counts samples that came from storage.
+    pub(crate) fn count_read(&self, samples: usize) {
+        self.samples_read.fetch_add(wide(samples), Ordering::Relaxed);
+    }
+
+    /// Counts samples that took part, once for every step.
+    pub(crate) fn count_queryable(&self, samples: usize) {
+        self.queryable_samples.fetch_add(wide(samples), Ordering::Relaxed);
+    }
+
+    /// What the query has cost so far.
+    pub(crate) fn stats(&self) -> crate::result::QueryStats {
+        crate::result::QueryStats {
+            queryable_samples: self.queryable_samples.load(Ordering::Relaxed),
+            samples_read: self.samples_read.load(Ordering::Relaxed),
+            peak_samples: self.peak_samples.load(Ordering::Relaxed),
+            peak_bytes: self.peak_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn add(&self, bytes: u64, samples: u64) -> Result<(), EngineError> {
+        let now = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.peak_bytes.fetch_max(now, Ordering::Relaxed);
+        let held = self.samples.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
+        self.peak_samples.fetch_max(held, Ordering::Relaxed);
+        if now > self.max_bytes || held > self.max_samples {
+            return Err(EngineError::TooManySamples);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, bytes: u64, samples: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.samples.fetch_sub(samples, Ordering::Relaxed);
+    }
+}
+
+/// A count as the counters hold it; no machine has more memory than fits.
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Memory that a query holds; given back when dropped.
+pub(crate) struct Reservation {
+    limits: Arc<Limits>,
+    bytes: u64,
+    samples: u64,
+}
+
+impl Reservation {
+    /// Nothing yet.
+    pub(crate) fn empty(limits: &Arc<Limits>) -> Self {
+        Self { limits: Arc::clone(limits), bytes: 0, samples: 0 }
+    }
+
+    /// Reserves bytes.
+    pub(crate) fn bytes(limits: &Arc<Limits>, bytes: usize) -> Result<Self, EngineError> {
+        let mut reservation = Self::empty(limits);
+        reservation.add_bytes(bytes)?;
+        Ok(reservation)
+    }
+
+    /// Reserves room for a slice of `steps` steps, `points` of which hold a point.
+    pub(crate) fn slice(
+        limits: &Arc<Limits>,
+        steps: usize,
+        points: usize,
+    ) -> Result<Self, EngineError> {
+        let mut reservation = Self::empty(limits);
+        reservation.add(steps.saturating_mul(POINT_BYTES), points)?;
+        Ok(reservation)
+    }
+
+    /// Reserves more bytes.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) -> Result<(), EngineError> {
+        self.add(bytes, 0)
+    }
+
+    /// Reserves more bytes and samples.
+    pub(crate) fn add(&mut self, bytes: usize, samples: usize) -> Result<(), EngineError> {
+        let (bytes, samples) = (wide(bytes), wide(samples));
+        // Counted before the check, so that dropping gives back what was added.
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.samples = self.samples.saturating_add(samples);
+        self.limits.add(bytes, samples)
+    }
+
+    /// Changes the reservation to exactly this much.
+    pub(crate) fn set(&mut self, bytes: usize, samples: usize) -> Result<(), EngineError> {
+        self.limits.remove(self.bytes, self.samples);
+        (self.bytes, self.samples) = (0, 0);
+        self.add(bytes, samples)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.limits.remove(self.bytes, self.samples);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reservations_come_back_when_dropped() {
+        let limits = Arc::new(Limits::new(100, 10, None));
+        let first = Reservation::bytes(&limits, 60).expect("fits");
+        assert!(matches!(Reservation::bytes(&limits, 50), Err(EngineError::TooManySamples)));
+        drop(first);
+        let mut second = Reservation::bytes(&limits, 90).expect("fits again");
+        assert!(second.add(0, 11).is_err());
+        second.set(10, 5).expect("fits");
+        assert_eq!(limits.stats().peak_bytes, 110);
+        drop(second);
+        assert_eq!(limits.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(limits.samples.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_stop_check_decides_the_error() {
+        for (reason, text) in [
+            (StopReason::Timeout, "query timed out in expression evaluation"),
+            (StopReason::Canceled, "query was canceled in expression evaluation"),
+        ] {
+            let limits = Limits::new(0, 0, Some(Arc::new(move || Some(reason))));
+            let error = limits.check().expect_err("has to stop");
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Aggregations: series fold into their group's accumulator as they come, and a group is given out
+//! as soon as its last series has been read.
+
+mod accumulator;
+mod count_values;
+mod limit;
+mod quantile;
+mod top;
+
+use hashbrown::HashMap;
+use model::Labels;
+use promql_syntax::ast::{AggregateOp, PosRange};
+
+pub(crate) use accumulator::FoldKind;
+use accumulator::{Accumulator, accumulator};
+pub(crate) use count_values::CountValuesOperator;
+pub(crate) use limit::{LimitOperator, LimitRule};
+pub(crate) use top::{TopOperator, TopOrder};
+
+use super::group_key::{is_in, is_kept_without, write_key};
+use super::range_call::read_scalar;
+use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
+use crate::annotations::Annotation;
+use crate::error::{EngineError, ParameterError};
+use crate::limits::Reservation;
+use crate::plan::Grouping;
+use crate::slice::{Bitmap, SeriesSlice};
+
+/// Which group each series belongs to.
+pub(crate) struct Groups {
+    /// For each series its group.
+    pub(crate) of_series: Vec<usize>,
+    /// The groups in order of their first series.
+    pub(crate) metas: Vec<SeriesMeta>,
+    /// How many series each group has.
+    pub(crate) sizes: Vec<usize>,
+}
+
+impl Groups {
+    /// Sorts series into groups.
+    pub(crate) fn new(series: &[SeriesMeta], grouping: &Grouping) -> Self {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut groups =
+            Self { of_series: Vec::with_capacity(series.len()), metas: Vec::new(), sizes: Vec::new() };
+        let mut key = String::new();
+        for meta in series {
+            write_key(&meta.labels, &mut key, |name| counts(grouping, name));
+            let group = match places.get(&key) {
+                Some(group) => *group,
+                None => {
+                    places.insert(key.clone(), groups.metas.len());
+                    groups.metas.push(SeriesMeta::new(group_labels(&meta.labels, grouping)));
+                    groups.sizes.push(0);
+                    groups.metas.len() - 1
+                }
+            };
+            groups.metas[group].drop_name |= meta.drop_name;
+            groups.sizes[group] += 1;
+            groups.of_series.push(group);
+        }
+        groups
+    }
+}
+
+fn counts(grouping: &Grouping, label: &str) -> bool {
+    match grouping {
+        Grouping::By(names) => is_in(names, label),
+        Grouping::Without(names) => is_kept_without(names, label),
+    }
+}
+
+/// The labels of the group that a series belongs to.
+pub(crate) fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+    labels.filter(|name| counts(grouping, name))
+}
+
+/// An aggregation that gives one series for each group.
+pub(crate) struct FoldOperator {
+    input: Box<dyn Operator>,
+    kind: FoldKind,
+    grouping: Grouping,
+    steps: usize,
+    param: Option<Param>,
+    shared: Shared,
+    of_series: Vec<usize>,
+    /// For each group how many of its series are yet to be read.
+    missing: Vec<usize>,
+    /// What has been folded so far; made with a group's first series, gone with its last.
+    folded: Vec<Option<Folded>>,
+    /// Groups in the order in which they become complete.
+    order: std::vec::IntoIter<usize>,
+    next_input: usize,
+    scratch: SeriesSlice,
+}
+
+/// A group whose series are being folded.
+struct Folded {
+    accumulator: Box<dyn Accumulator>,
+    /// The steps at which any series had a point.
+    present: Bitmap,
+    memory: Reservation,
+}
+
+/// The scalar parameter of an aggregation.
+pub(crate) struct Param {
+    pub(crate) operator: Box<dyn Operator>,
+    pub(crate) pos: PosRange,
+}
+
+impl FoldOperator {
+    pub(crate) fn new(
+        input: Box<dyn Operator>,
+        (kind, param): (FoldKind, Option<Param>),
+        grouping: &Grouping,
+        steps: usize,
+        shared: Shared,
+    ) -> Self {
+        Self {
+            input,
+            kind,
+            grouping: grouping.clone(),
+            steps,
+            param,
+            shared,
+            of_series: Vec::new(),
+            missing: Vec::new(),
+            folded: Vec::new(),
+            order: Vec::new().into_iter(),
+            next_input: 0,
+            scratch: SeriesSlice::default(),
+        }
+    }
+
+    /// Evaluates the parameter, which is a φ: the only aggregation here with one is `quantile`.
+    fn read_param(&mut self) -> Result<Vec<f64>, EngineError> {
+        let Some(param) = &mut self.param else { return Ok(Vec::new()) };
+        let values = read_scalar(&mut *param.operator)?;
+        let extremes = Extremes::of(&values);
+        let is_invalid = [extremes.has_nan, extremes.max > 1.0, extremes.min < 0.0];
+        for (is_invalid, phi) in is_invalid.into_iter().zip([f64::NAN, extremes.max, extremes.min]) {
+            if is_invalid {
+                self.shared.notes.add(&Annotation::InvalidQuantile(phi), param.pos);
+            }
+        }
+        Ok(values)
+    }
+
+    fn read_one(&mut self) -> Result<(), EngineError> {
+        if self.next_input.is_multiple_of(SERIES_PER_CHECK) {
+            self.shared.limits.check()?;
+        }
+        self.input.next(&mut self.scratch)?;
+        let group = self.of_series[self.next_input];
+        self.next_input += 1;
+        self.missing[group] -= 1;
+        if self.scratch.present.is_empty() {
+            return Ok(());
+        }
+        let (steps, kind, limits) = (self.steps, &self.kind, &self.shared.limits);
+        let folded = self.folded[group].get_or_insert_with(|| Folded {
+            accumulator: accumulator(kind, steps),
+            present: Bitmap::none(steps),
+            memory: Reservation::empty(limits),
+        });
+        folded.present.union(&self.scratch.present);
+        folded.accumulator.fold(&self.scratch);
+        folded.memory.set(folded.accumulator.bytes(), folded.present.count())
+    }
+}
+
+impl Operator for FoldOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let values = self.read_param()?;
+        if let FoldKind::Quantile(phis) = &mut self.kind {
+            *phis = values.into();
+        }
+        let series = self.input.series()?;
+        let groups = Groups::new(&series, &self.grouping);
+        let mut last = vec![0; groups.metas.len()];
+        for (index, group) in groups.of_series.iter().enumerate() {
+            last[*group] = index;
+        }
+        let mut order: Vec<usize> = (0..groups.metas.len()).collect();
+        order.sort_by_key(|group| last[*group]);
+        let metas = order.iter().map(|group| groups.metas[*group].clone()).collect();
+        self.of_series = groups.of_series;
+        self.missing = groups.sizes;
+        self.folded.resize_with(self.missing.len(), || None);
+        self.order = order.into_iter();
+        Ok(metas)
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        out.reset(self.steps);
+        let Some(group) = self.order.next() else { return Ok(()) };
+        while self.missing[group] > 0 {
+            self.read_one()?;
+        }
+        if let Some(mut folded) = self.folded[group].take() {
+            folded.accumulator.finish(&folded.present, &mut out.values);
+            out.present = folded.present;
+        }
+        Ok(())
+    }
+}
+
+/// The extremes of a parameter over all steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Extremes {
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) has_nan: bool,
+}
+
+impl Extremes {
+    /// NaN does not count for the extremes.
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let start = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, has_nan: false };
+        values.iter().fold(start, |so_far, value| Self {
+            min: so_far.min.min(*value),
+            max: so_far.max.max(*value),
+            has_nan: so_far.has_nan || value.is_nan(),
+        })
+    }
+
+    /// Checks a number of series. Source of the order of checks: upstream `rangeEvalAgg`.
+    pub(crate) fn check_count(&self) -> Result<(), ParameterError> {
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        if self.has_nan {
+            return Err(ParameterError::NotANumber);
+        }
+        if self.max < 1.0 {
+            return Ok(());
+        }
+        if self.min <= -LIMIT {
+            return Err(ParameterError::Underflow(self.min));
+        }
+        if self.max >= LIMIT {
+            return Err(ParameterError::Overflow(self.max));
+        }
+        Ok(())
+    }
+}
+
+/// The fold that an aggregation is; `None` when it is no fold.
+pub(crate) fn fold_kind(op: AggregateOp) -> Option<FoldKind> {
+    match op {
+        AggregateOp::Avg => Some(FoldKind::Avg),
+        AggregateOp::Count => Some(FoldKind::Count),
+        AggregateOp::Group => Some(FoldKind::Group),
+        AggregateOp::Max => Some(FoldKind::Max),
+        AggregateOp::Min => Some(FoldKind::Min),
+        AggregateOp::Quantile => Some(FoldKind::Quantile([].into())),
+        AggregateOp::Stddev => Some(FoldKind::Stddev),
+        AggregateOp::Stdvar => Some(FoldKind::Stdvar),
+        AggregateOp::Sum => Some(FoldKind::Sum),
+        AggregateOp::Bottomk
+        | AggregateOp::CountValues
+        | AggregateOp::LimitRatio
+        | AggregateOp::Limitk
+        | AggregateOp::Topk => None,
+    }
+}

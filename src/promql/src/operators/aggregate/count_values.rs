@@ -1,0 +1,106 @@
+//! `count_values`: a series for each value that occurs.
+
+use hashbrown::HashMap;
+use model::Labels;
+use model::number::format_plain;
+
+use super::group_labels;
+use crate::error::{EngineError, FunctionError};
+use crate::functions::labels::with_label;
+use crate::limits::Reservation;
+use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
+use crate::plan::Grouping;
+use crate::slice::SeriesSlice;
+
+/// `count_values`. The labels depend on the data, so that everything is computed before they are
+/// known.
+pub(crate) struct CountValuesOperator {
+    input: Box<dyn Operator>,
+    label: String,
+    grouping: Grouping,
+    steps: usize,
+    shared: Shared,
+    counts: std::vec::IntoIter<Vec<f64>>,
+    memory: Reservation,
+}
+
+impl CountValuesOperator {
+    /// `label` is the one that gets the value.
+    pub(crate) fn new(
+        input: Box<dyn Operator>,
+        label: &str,
+        grouping: &Grouping,
+        steps: usize,
+        shared: Shared,
+    ) -> Self {
+        let memory = Reservation::empty(&shared.limits);
+        let mut grouping = grouping.clone();
+        if let Grouping::By(names) = &mut grouping {
+            names.push(label.to_owned());
+            names.sort_unstable();
+            names.dedup();
+        }
+        Self {
+            input,
+            label: label.to_owned(),
+            grouping,
+            steps,
+            shared,
+            counts: Vec::new().into_iter(),
+            memory,
+        }
+    }
+}
+
+impl Operator for CountValuesOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        if self.label.is_empty() {
+            return Err(FunctionError::CountValuesLabel(self.label.clone()).into());
+        }
+        let metas = self.input.series()?;
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut outputs: Vec<SeriesMeta> = Vec::new();
+        let mut counts: Vec<Vec<f64>> = Vec::new();
+        let mut slice = SeriesSlice::default();
+        // Of the current series: the value that was last looked up, and its place.
+        let mut known: HashMap<u64, usize> = HashMap::new();
+        for (index, meta) in metas.into_iter().enumerate() {
+            if index.is_multiple_of(SERIES_PER_CHECK) {
+                self.shared.limits.check()?;
+            }
+            self.input.next(&mut slice)?;
+            known.clear();
+            for (step, value) in slice.points() {
+                let place = match known.get(&value.to_bits()) {
+                    Some(place) => *place,
+                    None => {
+                        let text = format_plain(value);
+                        let labels = with_label(meta.labels.clone(), &self.label, &text)?;
+                        let labels = group_labels(&labels, &self.grouping);
+                        let place = *places.entry(labels.clone()).or_insert(outputs.len());
+                        if place == outputs.len() {
+                            self.memory.add(self.steps * size_of::<f64>(), 0)?;
+                            outputs.push(SeriesMeta::new(labels));
+                            counts.push(vec![0.0; self.steps]);
+                        }
+                        known.insert(value.to_bits(), place);
+                        place
+                    }
+                };
+                counts[place][step] += 1.0;
+            }
+        }
+        self.counts = counts.into_iter();
+        Ok(outputs)
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        out.reset(self.steps);
+        for (step, count) in self.counts.next().into_iter().flatten().enumerate() {
+            if count > 0.0 {
+                out.set(step, count);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! Arithmetic and comparison between two vectors. Matches are worked out from the labels alone; then
+//! the many side streams, and the one side is held only as long as it is needed.
+
+mod plan;
+
+use promql_syntax::ast::{MatchCardinality, VectorMatching};
+
+use self::plan::{JoinPlan, OneSide};
+use super::matching::match_labels;
+use super::{ComparisonResult, Operation};
+use crate::error::EngineError;
+use crate::limits::Reservation;
+use crate::operators::series_buffer::SeriesBuffer;
+use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
+use crate::slice::{Bitmap, SeriesSlice};
+
+/// An operator between two vectors. Equal labels are the merge operator's part.
+pub(crate) struct JoinOperator {
+    /// The side with several series in a group: the left one, unless `group_right` says otherwise.
+    /// Gone once the labels are known, as is the other.
+    many: Option<Box<dyn Operator>>,
+    one: Option<Box<dyn Operator>>,
+    operation: Operation,
+    result: ComparisonResult,
+    matching: VectorMatching,
+    steps: usize,
+    shared: Shared,
+    running: Option<Running>,
+}
+
+/// What exists once the labels are known.
+struct Running {
+    plan: JoinPlan,
+    many: SeriesBuffer,
+    one: SeriesBuffer,
+    one_metas: Vec<SeriesMeta>,
+    contested: Vec<Option<Contested>>,
+    /// For results that exclude each other: the steps that have had a match.
+    matched: Vec<Bitmap>,
+    next_output: usize,
+    /// The one side of the current output.
+    one_slice: SeriesSlice,
+    _memory: Reservation,
+}
+
+/// A match group with several series on the one side, read.
+struct Contested {
+    /// For each variant its series in one.
+    variants: Vec<SeriesSlice>,
+    /// The steps at which several series have a point, and two such series.
+    duplicates: Bitmap,
+    pair: (usize, usize),
+    /// How many outputs still need it.
+    uses: usize,
+    _memory: Reservation,
+}
+
+impl JoinOperator {
+    pub(crate) fn new(
+        (left, right): (Box<dyn Operator>, Box<dyn Operator>),
+        (operation, result): (Operation, ComparisonResult),
+        matching: VectorMatching,
+        steps: usize,
+        shared: Shared,
+    ) -> Self {
+        let (many, one) = match matching.card {
+            MatchCardinality::OneToMany => (right, left),
+            _ => (left, right),
+        };
+        Self {
+            many: Some(many),
+            one: Some(one),
+            operation,
+            result,
+            matching,
+            steps,
+            shared,
+            running: None,
+        }
+    }
+}
+
+impl Operator for JoinOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let (Some(mut many), Some(mut one)) = (self.many.take(), self.one.take()) else {
+            return Ok(Vec::new());
+        };
+        let many_metas = many.series()?;
+        let one_metas = one.series()?;
+        let bytes = metas_bytes(&many_metas).saturating_add(metas_bytes(&one_metas));
+        let memory = Reservation::bytes(&self.shared.limits, bytes)?;
+        let (mut plan, outputs) = JoinPlan::new(
+            (&many_metas, &one_metas),
+            (self.operation, self.result),
+            &self.matching,
+            self.shared.name_removal,
+        )?;
+        let (many_uses, one_uses) = plan.take_uses();
+        self.running = Some(Running {
+            many: SeriesBuffer::new(many, many_uses, self.shared.clone()),
+            one: SeriesBuffer::new(one, one_uses, self.shared.clone()),
+            one_metas,
+            contested: plan.contested.iter().map(|_| None).collect(),
+            matched: vec![Bitmap::none(self.steps); plan.exclusive_results],
+            plan,
+            next_output: 0,
+            one_slice: SeriesSlice::default(),
+            _memory: memory,
+        });
+        Ok(outputs)
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        let Some(running) = &mut self.running else {
+            out.reset(self.steps);
+            return Ok(());
+        };
+        let index = running.next_output;
+        running.next_output += 1;
+        if index.is_multiple_of(SERIES_PER_CHECK) {
+            self.shared.limits.check()?;
+        }
+        let output = running.plan.outputs[index];
+        running.many.read(output.many, out)?;
+        match output.one {
+            OneSide::Single(series) => running.one.read(series, &mut running.one_slice)?,
+            OneSide::Contested { group, variant } => {
+                running.read_contested(group, self.steps, &self.shared)?;
+                running.take_variant((group, variant), &out.present, &self.matching)?;
+            }
+        }
+        if let Some(exclusive) = output.exclusive {
+            let mut matched = out.present.clone();
+            matched.intersect(&running.one_slice.present);
+            let seen = &mut running.matched[exclusive];
+            if seen.intersects(&matched) {
+                return Err(match self.matching.card {
+                    MatchCardinality::OneToOne => EngineError::ImplicitManyToOne,
+                    _ => EngineError::AmbiguousGrouping,
+                });
+            }
+            seen.union(&matched);
+        }
+        if self.matching.card == MatchCardinality::OneToMany {
+            self.operation.apply(self.result, &mut running.one_slice, out);
+            std::mem::swap(out, &mut running.one_slice);
+        } else {
+            self.operation.apply(self.result, out, &running.one_slice);
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Reads all series on the one side of a group that has several.
+    fn read_contested(
+        &mut self,
+        group: usize,
+        steps: usize,
+        shared: &Shared,
+    ) -> Result<(), EngineError> {
+        if self.contested[group].is_some() {
+            return Ok(());
+        }
+        let planned = &self.plan.contested[group];
+        let variants = planned.variants;
+        let memory = Reservation::slice(&shared.limits, steps.saturating_mul(variants), 0)?;
+        let mut contested = Contested {
+            variants: vec![SeriesSlice::new(steps); variants],
+            duplicates: Bitmap::none(steps),
+            pair: (0, 0),
+            uses: planned.uses,
+            _memory: memory,
+        };
+        let mut seen = Bitmap::none(steps);
+        let mut last_at: Vec<usize> = vec![0; steps];
+        for (series, variant) in &planned.members {
+            self.one.read(*series, &mut self.one_slice)?;
+            let present = &self.one_slice.present;
+            if seen.intersects(present) {
+                let mut both = seen.clone();
+                both.intersect(present);
+                if let Some(step) = both.iter().next() {
+                    contested.pair = (*series, last_at[step]);
+                }
+                contested.duplicates.union(&both);
+            }
+            for step in present.iter() {
+                last_at[step] = *series;
+            }
+            seen.union(present);
+            contested.variants[*variant].merge(&self.one_slice);
+        }
+        self.contested[group] = Some(contested);
+        Ok(())
+    }
+
+    /// Copies a variant of a contested group, unless the many side has a point where the one side
+    /// has several.
+    fn take_variant(
+        &mut self,
+        (group, variant): (usize, usize),
+        many_present: &Bitmap,
+        matching: &VectorMatching,
+    ) -> Result<(), EngineError> {
+        let Some(contested) = &mut self.contested[group] else { return Ok(()) };
+        if contested.duplicates.intersects(many_present) {
+            let (first, second) = contested.pair;
+            let labels = |series: usize| self.one_metas[series].labels.clone();
+            return Err(EngineError::DuplicateOnOneSide {
+                group: match_labels(&self.one_metas[first].labels, matching),
+                side: match matching.card {
+                    MatchCardinality::OneToMany => "left",
+                    _ => "right",
+                },
+                first: labels(first),
+                second: labels(second),
+            });
+        }
+        self.one_slice.copy_from(&contested.variants[variant]);
+        contested.uses = contested.uses.saturating_sub(1);
+        if contested.uses == 0 {
+            self.contested[group] = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Operators between a vector and a scalar.
+
+use super::{ComparisonResult, Operation};
+use crate::error::EngineError;
+use crate::operators::range_call::read_scalar;
+use crate::operators::{Operator, SeriesMeta};
+use crate::slice::SeriesSlice;
+
+/// On which side the scalar stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScalarSide {
+    Left,
+    Right,
+}
+
+/// An operator between a vector and a scalar. Names stay: dropping them is the merge operator's
+/// part.
+pub(crate) struct WithScalarOperator {
+    input: Box<dyn Operator>,
+    scalar: Box<dyn Operator>,
+    scalar_values: Vec<f64>,
+    side: ScalarSide,
+    operation: Operation,
+    result: ComparisonResult,
+}
+
+impl WithScalarOperator {
+    pub(crate) fn new(
+        input: Box<dyn Operator>,
+        (scalar, side): (Box<dyn Operator>, ScalarSide),
+        operation: Operation,
+        result: ComparisonResult,
+    ) -> Self {
+        Self { input, scalar, scalar_values: Vec::new(), side, operation, result }
+    }
+
+    fn compare(&self, function: fn(&f64, &f64) -> bool, value: &f64, scalar: &f64) -> bool {
+        match self.side {
+            ScalarSide::Left => function(scalar, value),
+            ScalarSide::Right => function(value, scalar),
+        }
+    }
+}
+
+impl Operator for WithScalarOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.scalar_values = read_scalar(&mut *self.scalar)?;
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        let SeriesSlice { values, present } = out;
+        let scalars = &self.scalar_values;
+        match (self.operation, self.result) {
+            (Operation::Arithmetic(function), _) => {
+                let pairs = values.iter_mut().zip(scalars);
+                match self.side {
+                    ScalarSide::Left => pairs.for_each(|(value, scalar)| {
+                        *value = function(*scalar, *value);
+                    }),
+                    ScalarSide::Right => pairs.for_each(|(value, scalar)| {
+                        *value = function(*value, *scalar);
+                    }),
+                }
+            }
+            // The vector's value stays, whichever side it stands on.
+            (Operation::Comparison(function), ComparisonResult::Filter) => {
+                present.retain(|step| self.compare(function, &values[step], &scalars[step]));
+            }
+            (Operation::Comparison(function), ComparisonResult::Bool) => {
+                for (value, scalar) in values.iter_mut().zip(scalars) {
+                    *value = f64::from(u8::from(self.compare(function, value, scalar)));
+                }
+            }
+        }
+        Ok(())
+    }
+}

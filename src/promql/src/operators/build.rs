@@ -1,0 +1,213 @@
+//! From the plan to operators.
+
+mod calls;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use model::TimeRange;
+use promql_syntax::ast::{AggregateOp, BinaryOp, ValueType};
+use storage::{Querier, Queryable};
+
+use super::aggregate::{
+    CountValuesOperator, FoldOperator, LimitOperator, LimitRule, Param, TopOperator, TopOrder,
+    fold_kind,
+};
+use super::binary::{
+    ComparisonResult, JoinOperator, ScalarSide, SetOperator, WithScalarOperator, operation,
+    scalar_operator,
+};
+use super::call::MapOperator;
+use super::constant::NumberOperator;
+use super::invariant::InvariantOperator;
+use super::matrix::MatrixOperator;
+use super::merge::{MergeOperator, Names};
+use super::range_call::WindowShape;
+use super::selector::SelectorOperator;
+use super::subquery::{EmptyRange, SubqueryOperator};
+use super::{Operator, RangeOperator, Shared};
+use crate::error::EngineError;
+use crate::grid::Grid;
+use crate::plan::{Aggregate, Binary, Node, NodeKind, QueryTimes};
+
+/// What building operators depends on.
+pub(crate) struct BuildContext<'a> {
+    storage: &'a dyn Queryable,
+    shared: Shared,
+    times: QueryTimes,
+    /// Views of storage that are open already. Selectors of the same times share one, and all are
+    /// opened before anything is read.
+    queriers: HashMap<(i64, i64), Arc<dyn Querier>>,
+}
+
+impl<'a> BuildContext<'a> {
+    pub(crate) fn new(storage: &'a dyn Queryable, shared: Shared, times: QueryTimes) -> Self {
+        Self { storage, shared, times, queriers: HashMap::new() }
+    }
+
+    fn querier(&mut self, range: TimeRange) -> Result<Arc<dyn Querier>, EngineError> {
+        let key = (range.start.as_millis(), range.end.as_millis());
+        if let Some(querier) = self.queriers.get(&key) {
+            return Ok(Arc::clone(querier));
+        }
+        let querier: Arc<dyn Querier> = self.storage.querier(range)?.into();
+        self.queriers.insert(key, Arc::clone(&querier));
+        Ok(querier)
+    }
+}
+
+/// Builds the operator of a scalar or instant vector, for the steps of `grid`.
+pub(crate) fn build(
+    node: &Node,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    match &node.kind {
+        NodeKind::Number(value) => Ok(Box::new(NumberOperator::new(grid.count(), *value))),
+        NodeKind::Selector(selector) => {
+            let querier = context.querier(selector.read)?;
+            Ok(Box::new(SelectorOperator::new(selector, grid, querier, context.shared.clone())))
+        }
+        NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context),
+        NodeKind::StepInvariant(inner) => {
+            let input = build(inner, Grid::instant(grid.first_ms()), context)?;
+            Ok(Box::new(InvariantOperator::new(input, grid.count())))
+        }
+        NodeKind::Negate(inner) => {
+            let input = build(inner, grid, context)?;
+            let negated = Box::new(MapOperator::new(input, |value| -value));
+            if inner.value_type() == ValueType::Scalar {
+                return Ok(negated);
+            }
+            Ok(merged(negated, Names::Drop, context))
+        }
+        NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, grid, context),
+        NodeKind::Binary(binary) => build_binary(binary, grid, context),
+        NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context),
+        NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => {
+            Err(EngineError::Unsupported(format!("a {} here", node.value_type())))
+        }
+    }
+}
+
+/// Builds the operator of a range vector, and the windows of its steps.
+pub(crate) fn build_range(
+    node: &Node,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<(Box<dyn RangeOperator>, WindowShape), EngineError> {
+    let shape = |reference, range_ms| WindowShape { grid, reference, range_ms, pos: node.pos };
+    match &node.kind {
+        NodeKind::Matrix(matrix) => {
+            let selector = &matrix.selector;
+            let querier = context.querier(selector.read)?;
+            let reference = grid.reference(selector.at_ms, selector.offset_ms);
+            let operator = MatrixOperator::new(matrix, grid, querier, context.shared.clone());
+            Ok((Box::new(operator), shape(reference, selector.window_ms)))
+        }
+        NodeKind::Subquery(subquery) => {
+            let reference = grid.reference(subquery.at_ms, subquery.offset_ms);
+            let shape = shape(reference, subquery.window_ms);
+            let Some(inner_grid) = subquery.grid else { return Ok((Box::new(EmptyRange), shape)) };
+            let input = build(&subquery.expr, inner_grid, context)?;
+            let operator = SubqueryOperator::new(input, inner_grid, context.shared.clone());
+            Ok((Box::new(operator), shape))
+        }
+        _ => Err(EngineError::Unsupported(format!("a {} as range vector", node.value_type()))),
+    }
+}
+
+fn merged(
+    input: Box<dyn Operator>,
+    names: Names,
+    context: &BuildContext<'_>,
+) -> Box<dyn Operator> {
+    Box::new(MergeOperator::new(input, names, context.shared.clone()))
+}
+
+fn build_aggregate(
+    aggregate: &Aggregate,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    let (grouping, steps) = (&aggregate.grouping, grid.count());
+    if aggregate.op == AggregateOp::CountValues {
+        let label = aggregate.param.as_deref().map(|param| &param.kind);
+        let Some(NodeKind::Text(label)) = label else {
+            return Err(EngineError::Unsupported("count_values without a label".to_owned()));
+        };
+        let input = build(&aggregate.expr, grid, context)?;
+        let shared = context.shared.clone();
+        return Ok(Box::new(CountValuesOperator::new(input, label, grouping, steps, shared)));
+    }
+    let param = match aggregate.param.as_deref() {
+        Some(param) => {
+            Some(Param { operator: build(param, grid, context)?, pos: param.pos })
+        }
+        None => None,
+    };
+    let input = build(&aggregate.expr, grid, context)?;
+    let shared = context.shared.clone();
+    if let Some(kind) = fold_kind(aggregate.op) {
+        return Ok(Box::new(FoldOperator::new(input, (kind, param), grouping, steps, shared)));
+    }
+    let Some(param) = param else {
+        return Err(EngineError::Unsupported(format!("{} without a parameter", aggregate.op)));
+    };
+    Ok(match aggregate.op {
+        AggregateOp::Topk | AggregateOp::Bottomk => {
+            let order = if aggregate.op == AggregateOp::Topk {
+                TopOrder::Largest
+            } else {
+                TopOrder::Smallest
+            };
+            Box::new(TopOperator::new(input, (order, param), grouping, steps, shared))
+        }
+        op => {
+            let rule =
+                if op == AggregateOp::Limitk { LimitRule::Count } else { LimitRule::Ratio };
+            Box::new(LimitOperator::new(input, (rule, param), grouping, steps, shared))
+        }
+    })
+}
+
+fn build_binary(
+    binary: &Binary,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    let left = build(&binary.lhs, grid, context)?;
+    let right = build(&binary.rhs, grid, context)?;
+    let shared = context.shared.clone();
+    let steps = grid.count();
+    let matching = binary.matching.as_deref().cloned().unwrap_or_default();
+    if binary.op.is_set() {
+        let sets = SetOperator::new((left, right), binary.op, matching, steps, shared);
+        // Only `or` brings together series that may have the same labels.
+        if binary.op == BinaryOp::Or {
+            return Ok(merged(Box::new(sets), Names::Keep, context));
+        }
+        return Ok(Box::new(sets));
+    }
+    let Some(operation) = operation(binary.op) else {
+        return Err(EngineError::Unsupported(format!("operator {}", binary.op)));
+    };
+    let result =
+        if binary.return_bool { ComparisonResult::Bool } else { ComparisonResult::Filter };
+    let is_scalar = |node: &Node| node.value_type() == ValueType::Scalar;
+    let (input, scalar) = match (is_scalar(&binary.lhs), is_scalar(&binary.rhs)) {
+        (true, true) => return Ok(scalar_operator(left, right, operation)),
+        (false, false) => {
+            let join =
+                JoinOperator::new((left, right), (operation, result), matching, steps, shared);
+            return Ok(merged(Box::new(join), Names::Keep, context));
+        }
+        (true, false) => (right, (left, ScalarSide::Left)),
+        (false, true) => (left, (right, ScalarSide::Right)),
+    };
+    let operator = Box::new(WithScalarOperator::new(input, scalar, operation, result));
+    if operation.changes_metric(result) {
+        return Ok(merged(operator, Names::Drop, context));
+    }
+    Ok(operator)
+}

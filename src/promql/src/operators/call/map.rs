@@ -1,0 +1,138 @@
+//! Functions that change each value on its own. Names stay: dropping them is the merge operator's
+//! part.
+
+use crate::calendar::CivilTime;
+use crate::error::EngineError;
+use crate::grid::Grid;
+use crate::numeric::go_i64;
+use crate::operators::range_call::read_scalar;
+use crate::operators::{Operator, SeriesMeta, seconds};
+use crate::slice::SeriesSlice;
+
+/// Applies a function to each value.
+pub(crate) struct MapOperator {
+    input: Box<dyn Operator>,
+    function: fn(f64) -> f64,
+}
+
+impl MapOperator {
+    pub(crate) fn new(input: Box<dyn Operator>, function: fn(f64) -> f64) -> Self {
+        Self { input, function }
+    }
+}
+
+impl Operator for MapOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        for value in &mut out.values {
+            *value = (self.function)(*value);
+        }
+        Ok(())
+    }
+}
+
+/// Applies a function to each value and the scalars of its step.
+pub(crate) struct MapWithOperator {
+    input: Box<dyn Operator>,
+    scalars: Vec<Box<dyn Operator>>,
+    /// The scalars of all steps, step by step.
+    by_step: Vec<f64>,
+    function: fn(f64, &[f64]) -> Option<f64>,
+}
+
+impl MapWithOperator {
+    pub(crate) fn new(
+        input: Box<dyn Operator>,
+        scalars: Vec<Box<dyn Operator>>,
+        function: fn(f64, &[f64]) -> Option<f64>,
+    ) -> Self {
+        Self { input, scalars, by_step: Vec::new(), function }
+    }
+}
+
+impl Operator for MapWithOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let mut columns = Vec::new();
+        for scalar in &mut self.scalars {
+            columns.push(read_scalar(&mut **scalar)?);
+        }
+        let steps = columns.first().map_or(0, Vec::len);
+        self.by_step =
+            (0..steps).flat_map(|step| columns.iter().map(move |column| column[step])).collect();
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        let width = self.scalars.len();
+        let SeriesSlice { values, present } = out;
+        present.retain(|step| {
+            let scalars = &self.by_step[step * width..(step + 1) * width];
+            match (self.function)(values[step], scalars) {
+                Some(value) => {
+                    values[step] = value;
+                    true
+                }
+                None => false,
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Reads a part of the date from each value, which is taken for seconds since the epoch.
+pub(crate) struct DateOperator {
+    input: Box<dyn Operator>,
+    part: fn(&CivilTime) -> i64,
+}
+
+impl DateOperator {
+    pub(crate) fn new(input: Box<dyn Operator>, part: fn(&CivilTime) -> i64) -> Self {
+        Self { input, part }
+    }
+}
+
+impl Operator for DateOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        for value in &mut out.values {
+            let time = CivilTime::from_seconds(go_i64(*value));
+            *value = (self.part)(&time) as f64;
+        }
+        Ok(())
+    }
+}
+
+/// `timestamp` of anything but a selector: the time of the step.
+pub(crate) struct TimestampOperator {
+    input: Box<dyn Operator>,
+    grid: Grid,
+}
+
+impl TimestampOperator {
+    pub(crate) fn new(input: Box<dyn Operator>, grid: Grid) -> Self {
+        Self { input, grid }
+    }
+}
+
+impl Operator for TimestampOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        for (value, at_ms) in out.values.iter_mut().zip(self.grid.iter()) {
+            *value = seconds(at_ms);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Functions over range vectors: each series' windows become one slice.
+
+use promql_syntax::ast::PosRange;
+use storage::Columns;
+
+use super::{Operator, RangeOperator, SeriesMeta, Shared, TypeLabels};
+use crate::annotations::Annotation;
+use crate::error::EngineError;
+use crate::functions::window::{RangeContext, Scratch, Windows, find_bounds};
+use crate::functions::{RangeFunction, RangeTrait};
+use crate::grid::{Grid, Reference};
+use crate::limits::Reservation;
+use crate::slice::{Bitmap, SeriesSlice};
+
+/// The windows that a function looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct WindowShape {
+    /// The steps.
+    pub(crate) grid: Grid,
+    /// The right edges of the windows.
+    pub(crate) reference: Reference,
+    /// The windows' length.
+    pub(crate) range_ms: i64,
+    /// Where the range vector stands.
+    pub(crate) pos: PosRange,
+}
+
+/// Samples of one series after the other, with the bounds of their windows.
+struct WindowReader {
+    input: Box<dyn RangeOperator>,
+    shape: WindowShape,
+    columns: Columns,
+    bounds: Vec<(usize, usize)>,
+    memory: Reservation,
+}
+
+impl WindowReader {
+    fn new(input: Box<dyn RangeOperator>, shape: WindowShape, shared: &Shared) -> Self {
+        Self {
+            input,
+            shape,
+            columns: Columns::default(),
+            bounds: Vec::new(),
+            memory: Reservation::empty(&shared.limits),
+        }
+    }
+
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let steps = self.shape.grid.count();
+        self.memory.set(steps.saturating_mul(size_of::<(usize, usize)>()), 0)?;
+        self.input.series()
+    }
+
+    fn next(&mut self, shared: &Shared) -> Result<Windows<'_>, EngineError> {
+        self.input.next(&mut self.columns)?;
+        let shape = self.shape;
+        find_bounds(&self.columns, shape.reference, shape.range_ms, &mut self.bounds);
+        let windows = Windows {
+            timestamps: &self.columns.timestamps,
+            values: &self.columns.values,
+            bounds: &self.bounds,
+            reference: shape.reference,
+            grid: shape.grid,
+            range_ms: shape.range_ms,
+        };
+        shared.limits.count_queryable(windows.total());
+        Ok(windows)
+    }
+}
+
+/// A function over the windows of each series. Names stay: dropping them is the merge operator's
+/// part.
+pub(crate) struct RangeCallOperator {
+    reader: WindowReader,
+    scalars: Vec<Box<dyn Operator>>,
+    scalar_values: Vec<Vec<f64>>,
+    function: RangeFunction,
+    function_trait: RangeTrait,
+    shared: Shared,
+    scratch: Scratch,
+    /// The series' labels, for infos about those that are no counters.
+    metas: Vec<SeriesMeta>,
+    next_series: usize,
+    noted_name: Option<String>,
+}
+
+impl RangeCallOperator {
+    pub(crate) fn new(
+        input: Box<dyn RangeOperator>,
+        shape: WindowShape,
+        scalars: Vec<Box<dyn Operator>>,
+        (function_trait, function): (RangeTrait, RangeFunction),
+        shared: Shared,
+    ) -> Self {
+        Self {
+            reader: WindowReader::new(input, shape, &shared),
+            scalars,
+            scalar_values: Vec::new(),
+            function,
+            function_trait,
+            shared,
+            scratch: Scratch::default(),
+            metas: Vec::new(),
+            next_series: 0,
+            noted_name: None,
+        }
+    }
+
+    /// Tells of a series that has results but does not look like a counter.
+    fn note_non_counter(&mut self, index: usize) {
+        let Some(meta) = self.metas.get(index) else { return };
+        let Some(name) = meta.labels.metric_name() else { return };
+        if self.noted_name.as_deref() == Some(name) {
+            return;
+        }
+        let annotation = match self.shared.type_and_unit_labels {
+            TypeLabels::Trusted => {
+                let kind = meta.labels.value_or_empty("__type__");
+                let is_counter = matches!(kind, "counter" | "histogram");
+                (!is_counter).then_some(Annotation::NonCounterType { metric: name, kind })
+            }
+            TypeLabels::Ignored => {
+                let suffixes = ["_total", "_sum", "_count", "_bucket"];
+                let is_counter = suffixes.iter().any(|suffix| name.ends_with(suffix));
+                (!is_counter).then_some(Annotation::PossibleNonCounter(name))
+            }
+        };
+        if let Some(annotation) = annotation {
+            self.shared.notes.add(&annotation, self.reader.shape.pos);
+            if self.shared.type_and_unit_labels == TypeLabels::Ignored {
+                self.noted_name = Some(name.to_owned());
+            }
+        }
+    }
+}
+
+impl Operator for RangeCallOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        for scalar in &mut self.scalars {
+            self.scalar_values.push(read_scalar(&mut **scalar)?);
+        }
+        let metas = self.reader.series()?;
+        if self.function_trait == RangeTrait::ForCounters {
+            self.metas.clone_from(&metas);
+        }
+        Ok(metas)
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        let pos = self.reader.shape.pos;
+        let windows = self.reader.next(&self.shared)?;
+        out.reset(windows.bounds.len());
+        let mut context = RangeContext {
+            scalars: &self.scalar_values,
+            scratch: &mut self.scratch,
+            notes: &self.shared.notes,
+            first_argument: pos,
+        };
+        (self.function)(&windows, &mut context, out)?;
+        let index = self.next_series;
+        self.next_series += 1;
+        if self.function_trait == RangeTrait::ForCounters && !out.present.is_empty() {
+            self.note_non_counter(index);
+        }
+        Ok(())
+    }
+}
+
+/// The values of a scalar at all steps.
+pub(crate) fn read_scalar(scalar: &mut dyn Operator) -> Result<Vec<f64>, EngineError> {
+    scalar.series()?;
+    let mut slice = SeriesSlice::default();
+    scalar.next(&mut slice)?;
+    Ok(slice.values)
+}
+
+/// `absent_over_time`: 1 at the steps whose window holds no sample of any series.
+pub(crate) struct AbsentOverTimeOperator {
+    reader: WindowReader,
+    labels: model::Labels,
+    shared: Shared,
+    series: usize,
+}
+
+impl AbsentOverTimeOperator {
+    pub(crate) fn new(
+        input: Box<dyn RangeOperator>,
+        shape: WindowShape,
+        labels: model::Labels,
+        shared: Shared,
+    ) -> Self {
+        Self { reader: WindowReader::new(input, shape, &shared), labels, shared, series: 0 }
+    }
+}
+
+impl Operator for AbsentOverTimeOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.series = self.reader.series()?.len();
+        Ok(vec![SeriesMeta::new(self.labels.clone())])
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        let steps = self.reader.shape.grid.count();
+        let mut missing = Bitmap::all(steps);
+        for _ in 0..self.series {
+            let windows = self.reader.next(&self.shared)?;
+            for (step, _, _) in windows.filled() {
+                missing.unset(step);
+            }
+            if missing.is_empty() {
+                break;
+            }
+        }
+        out.reset(steps);
+        out.values.fill(1.0);
+        out.present = missing;
+        Ok(())
+    }
+}

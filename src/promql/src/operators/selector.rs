@@ -1,0 +1,230 @@
+//! Instant selectors: for each step the newest sample that is not too old.
+
+use std::sync::Arc;
+
+use storage::{Columns, Querier, SelectHints, SeriesSet};
+
+use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
+use crate::error::EngineError;
+use crate::grid::{Grid, Reference};
+use crate::limits::Reservation;
+use crate::plan::{Selector, SelectorOutput};
+use crate::slice::SeriesSlice;
+
+/// The series of a selector, read one after the other.
+pub(crate) struct SeriesReader {
+    selector: Selector,
+    reference: Reference,
+    querier: Arc<dyn Querier>,
+    shared: Shared,
+    set: Option<Box<dyn SeriesSet>>,
+    next_series: usize,
+    labels: Reservation,
+    samples: Reservation,
+}
+
+impl SeriesReader {
+    pub(crate) fn new(
+        selector: &Selector,
+        grid: Grid,
+        querier: Arc<dyn Querier>,
+        shared: Shared,
+    ) -> Self {
+        let labels = Reservation::empty(&shared.limits);
+        let samples = Reservation::empty(&shared.limits);
+        Self {
+            selector: selector.clone(),
+            reference: grid.reference(selector.at_ms, selector.offset_ms),
+            querier,
+            shared,
+            set: None,
+            next_series: 0,
+            labels,
+            samples,
+        }
+    }
+
+    /// The instants at which the selector looks.
+    pub(crate) fn reference(&self) -> Reference {
+        self.reference
+    }
+
+    /// How far back it looks from each of them.
+    pub(crate) fn window_ms(&self) -> i64 {
+        self.selector.window_ms
+    }
+
+    /// Finds the series. `hints` tells storage what is going to be done with them.
+    pub(crate) fn series(&mut self, hints: SelectHints) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.shared.limits.check()?;
+        let set = self.querier.select(&self.selector.matchers, hints)?;
+        let metas: Vec<SeriesMeta> =
+            (0..set.len()).map(|index| SeriesMeta::new(set.labels(index))).collect();
+        self.labels.set(metas_bytes(&metas), 0)?;
+        self.set = Some(set);
+        Ok(metas)
+    }
+
+    /// Reads the samples of the next series, stale markers included.
+    pub(crate) fn next(&mut self, columns: &mut Columns) -> Result<(), EngineError> {
+        let index = self.next_series;
+        self.next_series += 1;
+        if index.is_multiple_of(SERIES_PER_CHECK) {
+            self.shared.limits.check()?;
+        }
+        columns.clear();
+        let Some(set) = &self.set else { return Ok(()) };
+        if self.reference.step_ms() > self.selector.window_ms {
+            self.read_sparse(set.as_ref(), index, columns)?;
+        } else {
+            set.read(index, columns)?;
+        }
+        let samples = columns.len();
+        self.shared.limits.count_read(samples);
+        self.samples.set(samples.saturating_mul(size_of::<(i64, f64)>()), samples)
+    }
+
+    /// Decodes only those chunks that some step looks at. Pays off when steps are far apart.
+    fn read_sparse(
+        &self,
+        set: &dyn SeriesSet,
+        index: usize,
+        columns: &mut Columns,
+    ) -> Result<(), EngineError> {
+        let mut chunks = set.chunks(index)?;
+        while let Some(summary) = chunks.summary()? {
+            let (first, last) = (summary.first.as_millis(), summary.last.as_millis());
+            if self.reference.needs(first, last, self.selector.window_ms) {
+                chunks.decode(columns)?;
+            } else {
+                chunks.skip()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An instant selector.
+pub(crate) struct SelectorOperator {
+    reader: SeriesReader,
+    output: SelectorOutput,
+    shared: Shared,
+    columns: Columns,
+}
+
+impl SelectorOperator {
+    pub(crate) fn new(
+        selector: &Selector,
+        grid: Grid,
+        querier: Arc<dyn Querier>,
+        shared: Shared,
+    ) -> Self {
+        Self {
+            reader: SeriesReader::new(selector, grid, querier, shared.clone()),
+            output: selector.output,
+            shared,
+            columns: Columns::default(),
+        }
+    }
+}
+
+impl Operator for SelectorOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let step = model::PromDuration::from_millis(self.reader.reference().step_ms());
+        self.reader.series(SelectHints { step, window: model::PromDuration::ZERO })
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.reader.next(&mut self.columns)?;
+        let reference = self.reader.reference();
+        out.reset(reference.count());
+        newest_samples(&self.columns, reference, self.reader.window_ms(), |step, sample| {
+            let value = match self.output {
+                SelectorOutput::Value => self.columns.values[sample],
+                SelectorOutput::Timestamp => seconds(self.columns.timestamps[sample]),
+            };
+            out.set(step, value);
+        });
+        self.shared.limits.count_queryable(out.present.count());
+        Ok(())
+    }
+}
+
+/// Milliseconds as seconds. Milliseconds of any date in use are exact as a float.
+pub(crate) fn seconds(millis: i64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+/// Calls `found` for every step with the position of the newest sample that is not older than
+/// `lookback`, unless that is a stale marker. One pass over samples and steps.
+fn newest_samples(
+    columns: &Columns,
+    reference: Reference,
+    lookback_ms: i64,
+    mut found: impl FnMut(usize, usize),
+) {
+    let timestamps = columns.timestamps.as_slice();
+    // Number of samples that are not after the step.
+    let mut behind = 0;
+    for step in 0..reference.count() {
+        let at_ms = reference.at(step);
+        behind += advance(&timestamps[behind..], at_ms);
+        if behind == 0 {
+            continue;
+        }
+        let newest = behind - 1;
+        let is_fresh = timestamps[newest] > at_ms.saturating_sub(lookback_ms);
+        if is_fresh && !model::is_stale_nan(columns.values[newest]) {
+            found(step, newest);
+        }
+    }
+}
+
+/// How many of the sorted times are not after `at_ms`. Looks at the first few one by one, as there
+/// are seldom more between two steps, and by halving further on.
+pub(crate) fn advance(timestamps: &[i64], at_ms: i64) -> usize {
+    const NEAR: usize = 8;
+    match timestamps.iter().take(NEAR).position(|timestamp| *timestamp > at_ms) {
+        Some(count) => count,
+        None if timestamps.len() <= NEAR => timestamps.len(),
+        None => NEAR + timestamps[NEAR..].partition_point(|timestamp| *timestamp <= at_ms),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(samples: &[(i64, f64)]) -> Columns {
+        let mut columns = Columns::default();
+        samples.iter().for_each(|(at, value)| columns.push(*at, *value));
+        columns
+    }
+
+    #[test]
+    fn newest_samples_agree_with_a_search_for_each_step() {
+        let stale = model::stale_nan();
+        let samples: Vec<(i64, f64)> = (0..40)
+            .map(|number| (number * 7 % 300 + number * 3, if number % 9 == 4 { stale } else { 1.0 }))
+            .collect();
+        let mut samples = samples;
+        samples.sort_by_key(|(at, _)| *at);
+        samples.dedup_by_key(|(at, _)| *at);
+        let columns = columns(&samples);
+        for (start, end, step, lookback) in [(-10, 500, 13, 20), (0, 400, 1, 5), (100, 100, 1, 300)] {
+            let reference =
+                Grid::range(start, end, step).expect("steps").reference(None, 0);
+            let mut got = Vec::new();
+            newest_samples(&columns, reference, lookback, |step, sample| got.push((step, sample)));
+            let want: Vec<(usize, usize)> = (0..reference.count())
+                .filter_map(|step| {
+                    let at = reference.at(step);
+                    let newest = samples.iter().rposition(|(time, _)| *time <= at)?;
+                    let (time, value) = samples[newest];
+                    (time > at - lookback && !model::is_stale_nan(value)).then_some((step, newest))
+                })
+                .collect();
+            assert_eq!(got, want);
+        }
+    }
+}

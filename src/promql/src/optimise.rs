@@ -1,0 +1,27 @@
+//! Rules that change a plan without changing what it gives, one file each.
+
+mod constant_folding;
+mod step_invariant;
+
+use crate::plan::Plan;
+
+/// A rewriting of plans.
+struct Rule {
+    /// Its name, for traces.
+    name: &'static str,
+    apply: fn(&mut Plan),
+}
+
+/// All rules in the order in which they run.
+const RULES: [Rule; 2] = [
+    Rule { name: "constant folding", apply: constant_folding::apply },
+    Rule { name: "step invariant", apply: step_invariant::apply },
+];
+
+/// Applies all rules.
+pub(crate) fn optimise(plan: &mut Plan) {
+    for rule in &RULES {
+        (rule.apply)(plan);
+        tracing::trace!(rule = rule.name, plan = %plan, "plan rewritten");
+    }
+}

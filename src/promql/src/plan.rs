@@ -1,0 +1,221 @@
+//! The logical plan: what the query's tree means, with times resolved. Says what is computed, not
+//! how; operators are built from it.
+
+mod build;
+mod display;
+mod duration;
+mod ranges;
+
+use model::{Matcher, PromDuration, TimeRange};
+use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatching};
+use promql_syntax::functions::Function;
+
+pub(crate) use build::build;
+pub(crate) use ranges::resolve_ranges;
+
+use crate::grid::Grid;
+
+/// The times that a query asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueryTimes {
+    /// First step.
+    pub(crate) start_ms: i64,
+    /// Last step, or the end of the last one begun.
+    pub(crate) end_ms: i64,
+    /// Distance of the steps; zero for an instant query.
+    pub(crate) step_ms: i64,
+}
+
+impl QueryTimes {
+    /// Whether the query is one for a single instant, whose result may be in any order.
+    pub(crate) fn is_instant(&self) -> bool {
+        self.step_ms == 0
+    }
+}
+
+/// What building a plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlanOptions {
+    pub(crate) times: QueryTimes,
+    pub(crate) lookback: PromDuration,
+    pub(crate) default_subquery_step: PromDuration,
+}
+
+/// A query, ready to be optimised and run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// The topmost computation.
+    pub(crate) root: Node,
+    /// The steps at which it is computed.
+    pub(crate) grid: Grid,
+}
+
+/// One computation.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// What is computed.
+    pub(crate) kind: NodeKind,
+    /// Where it stands in the query.
+    pub(crate) pos: PosRange,
+}
+
+/// The computations.
+#[derive(Clone, Debug)]
+pub(crate) enum NodeKind {
+    /// A constant.
+    Number(f64),
+    /// A text, an argument of a function.
+    Text(String),
+    /// The newest sample of each series.
+    Selector(Selector),
+    /// The samples of a window.
+    Matrix(Matrix),
+    /// An expression's values in a window.
+    Subquery(Subquery),
+    /// One result for each group of series.
+    Aggregate(Aggregate),
+    /// An operator between two operands.
+    Binary(Binary),
+    /// The sign changed.
+    Negate(Box<Node>),
+    /// A function.
+    Call(Call),
+    /// The same value at all steps: computed once.
+    StepInvariant(Box<Node>),
+}
+
+/// What a selector gives for a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SelectorOutput {
+    /// The sample's value.
+    Value,
+    /// The sample's time in seconds.
+    Timestamp,
+}
+
+/// A choice of series and the instants at which they are looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Selector {
+    /// The conditions as written.
+    pub(crate) written: Vec<Matcher>,
+    /// The conditions, in order of label names, each once.
+    pub(crate) matchers: Vec<Matcher>,
+    /// The instant to which it is pinned.
+    pub(crate) at_ms: Option<i64>,
+    /// How far back it looks, negative for the future.
+    pub(crate) offset_ms: i64,
+    /// How old a sample may be: the lookback, or the range of a range selector.
+    pub(crate) window_ms: i64,
+    /// What it gives.
+    pub(crate) output: SelectorOutput,
+    /// The times that have to be read, set by [`resolve_ranges`].
+    pub(crate) read: TimeRange,
+}
+
+/// A range selector.
+#[derive(Clone, Debug)]
+pub(crate) struct Matrix {
+    /// The series; its window is the range.
+    pub(crate) selector: Selector,
+}
+
+/// A subquery.
+#[derive(Clone, Debug)]
+pub(crate) struct Subquery {
+    /// What is evaluated.
+    pub(crate) expr: Box<Node>,
+    /// The window's length.
+    pub(crate) window_ms: i64,
+    /// The distance of evaluations.
+    pub(crate) step_ms: i64,
+    /// The instant to which it is pinned.
+    pub(crate) at_ms: Option<i64>,
+    /// How far back it looks.
+    pub(crate) offset_ms: i64,
+    /// The instants of evaluation, set by [`resolve_ranges`]; `None` when there is none.
+    pub(crate) grid: Option<Grid>,
+}
+
+/// An aggregation.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregate {
+    pub(crate) op: AggregateOp,
+    pub(crate) expr: Box<Node>,
+    pub(crate) param: Option<Box<Node>>,
+    pub(crate) grouping: Grouping,
+}
+
+/// How series are grouped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    /// By these labels, sorted.
+    By(Vec<String>),
+    /// By all labels but these, sorted, and the metric's name.
+    Without(Vec<String>),
+}
+
+/// A binary operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Binary {
+    pub(crate) op: BinaryOp,
+    pub(crate) lhs: Box<Node>,
+    pub(crate) rhs: Box<Node>,
+    pub(crate) return_bool: bool,
+    /// How series match; only between two vectors.
+    pub(crate) matching: Option<Box<VectorMatching>>,
+}
+
+/// A function call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) func: &'static Function,
+    pub(crate) args: Vec<Node>,
+}
+
+impl Node {
+    pub(crate) fn new(kind: NodeKind, pos: PosRange) -> Self {
+        Self { kind, pos }
+    }
+
+    /// The type of the result.
+    pub(crate) fn value_type(&self) -> ValueType {
+        match &self.kind {
+            NodeKind::Number(_) => ValueType::Scalar,
+            NodeKind::Text(_) => ValueType::String,
+            NodeKind::Selector(_) | NodeKind::Aggregate(_) => ValueType::Vector,
+            NodeKind::Matrix(_) | NodeKind::Subquery(_) => ValueType::Matrix,
+            NodeKind::Call(call) => call.func.return_type,
+            NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => inner.value_type(),
+            NodeKind::Binary(binary) => {
+                let both_scalar = binary.rhs.value_type() == ValueType::Scalar
+                    && binary.lhs.value_type() == ValueType::Scalar;
+                if both_scalar { ValueType::Scalar } else { ValueType::Vector }
+            }
+        }
+    }
+
+    /// The direct inputs, in order.
+    pub(crate) fn children_mut(&mut self) -> Vec<&mut Self> {
+        match &mut self.kind {
+            NodeKind::Number(_)
+            | NodeKind::Text(_)
+            | NodeKind::Selector(_)
+            | NodeKind::Matrix(_) => Vec::new(),
+            NodeKind::Subquery(subquery) => vec![&mut subquery.expr],
+            NodeKind::Aggregate(aggregate) => {
+                aggregate.param.as_deref_mut().into_iter().chain([&mut *aggregate.expr]).collect()
+            }
+            NodeKind::Binary(binary) => vec![&mut binary.lhs, &mut binary.rhs],
+            NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
+            NodeKind::Call(call) => call.args.iter_mut().collect(),
+        }
+    }
+
+    /// The computation under any [`NodeKind::StepInvariant`].
+    pub(crate) fn unwrap_invariant(&self) -> &Self {
+        match &self.kind {
+            NodeKind::StepInvariant(inner) => inner,
+            _ => self,
+        }
+    }
+}

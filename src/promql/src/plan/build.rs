@@ -1,0 +1,183 @@
+//! From the syntax tree to the plan: parentheses go, times are resolved, matchers are put in order.
+
+use model::Matcher;
+use promql_syntax::ast::{
+    AggregateExpr, AtModifier, BinaryExpr, Call as CallExpr, Expr, MatrixSelector, SubqueryExpr,
+    TimeModifiers, UnaryOp, ValueType, VectorSelector, WindowEdges,
+};
+
+use super::duration::{offset_of, range_of, step_of};
+use super::{
+    Aggregate, Binary, Call, Grouping, Matrix, Node, NodeKind, Plan, PlanOptions, Selector,
+    SelectorOutput, Subquery,
+};
+use crate::error::EngineError;
+use crate::grid::Grid;
+
+/// How deep expressions may be nested. Plans are walked recursively.
+const MAX_DEPTH: usize = promql_syntax::DEFAULT_MAX_DEPTH;
+
+/// Builds the plan of a query; `None` when it has no step, because it ends before it starts.
+pub(crate) fn build(expr: &Expr, options: &PlanOptions) -> Result<Option<Plan>, EngineError> {
+    let times = options.times;
+    let value_type = expr.value_type();
+    let grid = if times.is_instant() {
+        Some(Grid::instant(times.start_ms))
+    } else {
+        if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
+            return Err(EngineError::BadQuery(format!(
+                "invalid expression type \"{value_type}\" for range query, must be Scalar or \
+                 instant Vector"
+            )));
+        }
+        Grid::range(times.start_ms, times.end_ms, times.step_ms)
+    };
+    let root = Builder { options, depth: 0 }.node(expr)?;
+    Ok(grid.map(|grid| Plan { root, grid }))
+}
+
+struct Builder<'a> {
+    options: &'a PlanOptions,
+    depth: usize,
+}
+
+impl Builder<'_> {
+    fn node(&mut self, expr: &Expr) -> Result<Node, EngineError> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(EngineError::BadQuery(format!(
+                "expression is nested more than {MAX_DEPTH} levels deep"
+            )));
+        }
+        let node = self.node_unguarded(expr);
+        self.depth -= 1;
+        node
+    }
+
+    fn boxed(&mut self, expr: &Expr) -> Result<Box<Node>, EngineError> {
+        self.node(expr).map(Box::new)
+    }
+
+    fn node_unguarded(&mut self, expr: &Expr) -> Result<Node, EngineError> {
+        let kind = match expr {
+            Expr::Number(number) => NodeKind::Number(number.value),
+            Expr::String(text) => NodeKind::Text(text.value.clone()),
+            Expr::Paren(paren) => return self.node(&paren.expr),
+            Expr::Unary(unary) => match unary.op {
+                UnaryOp::Plus => return self.node(&unary.expr),
+                UnaryOp::Minus => NodeKind::Negate(self.boxed(&unary.expr)?),
+            },
+            Expr::VectorSelector(selector) => {
+                let lookback_ms = self.options.lookback.as_millis();
+                NodeKind::Selector(self.selector(selector, lookback_ms)?)
+            }
+            Expr::MatrixSelector(matrix) => NodeKind::Matrix(self.matrix(matrix)?),
+            Expr::Subquery(subquery) => NodeKind::Subquery(self.subquery(subquery)?),
+            Expr::Aggregate(aggregate) => NodeKind::Aggregate(self.aggregate(aggregate)?),
+            Expr::Binary(binary) => NodeKind::Binary(self.binary(binary)?),
+            Expr::Call(call) => NodeKind::Call(self.call(call)?),
+        };
+        Ok(Node::new(kind, expr.pos()))
+    }
+
+    fn selector(
+        &self,
+        selector: &VectorSelector,
+        window_ms: i64,
+    ) -> Result<Selector, EngineError> {
+        if selector.edges != WindowEdges::Plain {
+            let keyword = selector.edges.keyword().unwrap_or_default();
+            return Err(EngineError::Unsupported(format!("the {keyword} modifier")));
+        }
+        Ok(Selector {
+            written: selector.matchers.clone(),
+            matchers: normalised(&selector.matchers),
+            at_ms: self.pinned_to(&selector.time),
+            offset_ms: offset_of(&selector.time, self.options)?,
+            window_ms,
+            output: SelectorOutput::Value,
+            read: model::TimeRange::ALL,
+        })
+    }
+
+    fn matrix(&self, matrix: &MatrixSelector) -> Result<Matrix, EngineError> {
+        let window_ms = range_of(matrix.range, matrix.range_expr.as_deref(), self.options)?;
+        Ok(Matrix { selector: self.selector(&matrix.selector, window_ms)? })
+    }
+
+    fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<Subquery, EngineError> {
+        let options = self.options;
+        Ok(Subquery {
+            expr: self.boxed(&subquery.expr)?,
+            window_ms: range_of(subquery.range, subquery.range_expr.as_deref(), options)?,
+            step_ms: step_of(subquery, options)?,
+            at_ms: self.pinned_to(&subquery.time),
+            offset_ms: offset_of(&subquery.time, options)?,
+            grid: None,
+        })
+    }
+
+    fn pinned_to(&self, time: &TimeModifiers) -> Option<i64> {
+        time.at.map(|at| match at {
+            AtModifier::Timestamp(at) => at.as_millis(),
+            AtModifier::Start => self.options.times.start_ms,
+            AtModifier::End => self.options.times.end_ms,
+        })
+    }
+
+    fn aggregate(&mut self, aggregate: &AggregateExpr) -> Result<Aggregate, EngineError> {
+        let mut labels = aggregate.grouping.clone();
+        labels.sort_unstable();
+        labels.dedup();
+        Ok(Aggregate {
+            op: aggregate.op,
+            expr: self.boxed(&aggregate.expr)?,
+            param: aggregate.param.as_deref().map(|param| self.boxed(param)).transpose()?,
+            grouping: if aggregate.without {
+                Grouping::Without(labels)
+            } else {
+                Grouping::By(labels)
+            },
+        })
+    }
+
+    fn binary(&mut self, binary: &BinaryExpr) -> Result<Binary, EngineError> {
+        let matching = binary.matching.clone();
+        if matching.as_ref().is_some_and(|matching| {
+            matching.fill.lhs.is_some() || matching.fill.rhs.is_some()
+        }) {
+            return Err(EngineError::Unsupported("the fill modifier".to_owned()));
+        }
+        Ok(Binary {
+            op: binary.op,
+            lhs: self.boxed(&binary.lhs)?,
+            rhs: self.boxed(&binary.rhs)?,
+            return_bool: binary.return_bool,
+            matching,
+        })
+    }
+
+    fn call(&mut self, call: &CallExpr) -> Result<Call, EngineError> {
+        let mut args =
+            call.args.iter().map(|arg| self.node(arg)).collect::<Result<Vec<_>, _>>()?;
+        // As upstream: only a selector itself knows the times of its samples; anything else is as
+        // old as the step.
+        if call.func.name == "timestamp"
+            && let Some(Node { kind: NodeKind::Selector(selector), .. }) = args.first_mut()
+        {
+            selector.output = SelectorOutput::Timestamp;
+        }
+        Ok(Call { func: call.func, args })
+    }
+}
+
+/// Matchers in order of label, operator and value, each once.
+fn normalised(matchers: &[Matcher]) -> Vec<Matcher> {
+    let mut matchers = matchers.to_vec();
+    matchers.sort_by(|a, b| {
+        let key = |matcher: &Matcher| (matcher.op() as u8, matcher.value().to_owned());
+        a.name().cmp(b.name()).then_with(|| key(a).cmp(&key(b)))
+    });
+    matchers.dedup_by(|a, b| a.name() == b.name() && a.op() == b.op() && a.value() == b.value());
+    matchers
+}

@@ -1,0 +1,68 @@
+//! What a query gives: values, annotations, statistics.
+
+use model::{Labels, Timestamp};
+
+use crate::annotations::Annotations;
+
+/// The outcome of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryResult {
+    /// The value.
+    pub value: Value,
+    /// Warnings and infos that came up on the way.
+    pub annotations: Annotations,
+    /// What the query cost.
+    pub stats: QueryStats,
+}
+
+/// A PromQL value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// One number, without labels.
+    Scalar {
+        /// When it was evaluated.
+        timestamp: Timestamp,
+        /// The number.
+        value: f64,
+    },
+    /// A text.
+    String(String),
+    /// One sample per series, all of one time. `sort` and `topk` determine the order, otherwise it
+    /// is the same whenever the data is the same.
+    Vector(Vec<VectorSample>),
+    /// Series in order of their labels: what range queries and bare range selectors give.
+    Matrix(Vec<Series>),
+}
+
+/// One sample of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorSample {
+    /// The series.
+    pub labels: Labels,
+    /// When it was evaluated.
+    pub timestamp: Timestamp,
+    /// Its value.
+    pub value: f64,
+}
+
+/// One series of a matrix; it has at least one point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// The series.
+    pub labels: Labels,
+    /// Milliseconds since the epoch and value, in order of time.
+    pub points: Vec<(i64, f64)>,
+}
+
+/// What a query cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryStats {
+    /// Samples that took part, counted once for every step that used them.
+    pub queryable_samples: u64,
+    /// Samples read from storage.
+    pub samples_read: u64,
+    /// The most samples held at one time.
+    pub peak_samples: u64,
+    /// The most bytes held at one time.
+    pub peak_bytes: u64,
+}

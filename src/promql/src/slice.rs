@@ -1,0 +1,241 @@
+//! One series' values at all steps, with one bit for each step that says whether there is one.
+
+use smallvec::SmallVec;
+
+const WORD_BITS: usize = 64;
+
+/// A set of steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bitmap {
+    words: SmallVec<[u64; 2]>,
+    len: usize,
+}
+
+impl Bitmap {
+    /// No step of `len`.
+    pub(crate) fn none(len: usize) -> Self {
+        Self { words: SmallVec::from_elem(0, len.div_ceil(WORD_BITS)), len }
+    }
+
+    /// All steps of `len`.
+    pub(crate) fn all(len: usize) -> Self {
+        let mut bitmap = Self::none(len);
+        bitmap.set_all();
+        bitmap
+    }
+
+    /// Changes to no step of `len`, keeping the memory.
+    pub(crate) fn reset(&mut self, len: usize) {
+        self.words.clear();
+        self.words.resize(len.div_ceil(WORD_BITS), 0);
+        self.len = len;
+    }
+
+    /// Adds all steps.
+    pub(crate) fn set_all(&mut self) {
+        self.words.fill(u64::MAX);
+        self.clear_tail();
+    }
+
+    /// Bits behind the last step are always zero.
+    fn clear_tail(&mut self) {
+        let used = self.len % WORD_BITS;
+        if used > 0
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << used) - 1;
+        }
+    }
+
+    /// Whether the step is in the set.
+    pub(crate) fn get(&self, index: usize) -> bool {
+        self.words[index / WORD_BITS] >> (index % WORD_BITS) & 1 == 1
+    }
+
+    /// Adds the step.
+    pub(crate) fn set(&mut self, index: usize) {
+        self.words[index / WORD_BITS] |= 1 << (index % WORD_BITS);
+    }
+
+    /// Removes the step.
+    pub(crate) fn unset(&mut self, index: usize) {
+        self.words[index / WORD_BITS] &= !(1 << (index % WORD_BITS));
+    }
+
+    /// Whether the set is empty.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// Whether all steps are in the set.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count() == self.len
+    }
+
+    /// How many steps are in the set.
+    pub(crate) fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether the sets share a step.
+    pub(crate) fn intersects(&self, other: &Self) -> bool {
+        self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
+    }
+
+    /// Keeps the steps that are in `other` too.
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        self.combine(other, |a, b| a & b);
+    }
+
+    /// Adds the steps of `other`.
+    pub(crate) fn union(&mut self, other: &Self) {
+        self.combine(other, |a, b| a | b);
+    }
+
+    /// Removes the steps of `other`.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        self.combine(other, |a, b| a & !b);
+    }
+
+    fn combine(&mut self, other: &Self, operation: impl Fn(u64, u64) -> u64) {
+        debug_assert_eq!(self.len, other.len, "bitmaps of one grid");
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a = operation(*a, *b);
+        }
+    }
+
+    /// Keeps the steps for which `keep` is true; it is asked about the steps in the set only.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        for (number, word) in self.words.iter_mut().enumerate() {
+            let mut rest = *word;
+            while rest != 0 {
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                if !keep(number * WORD_BITS + bit) {
+                    *word &= !(1 << bit);
+                }
+            }
+        }
+    }
+
+    /// The steps in the set, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(number, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                if rest == 0 {
+                    return None;
+                }
+                let bit = rest.trailing_zeros() as usize;
+                rest &= rest - 1;
+                Some(number * WORD_BITS + bit)
+            })
+        })
+    }
+}
+
+/// One series at all steps of a grid. Where `present` lacks a step, its value means nothing.
+/// Histograms will be a second, optional column beside `values`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SeriesSlice {
+    /// One value for each step.
+    pub(crate) values: Vec<f64>,
+    /// The steps that have a point.
+    pub(crate) present: Bitmap,
+}
+
+impl SeriesSlice {
+    /// A slice without points.
+    pub(crate) fn new(steps: usize) -> Self {
+        let mut slice = Self::default();
+        slice.reset(steps);
+        slice
+    }
+
+    /// Removes all points, keeping the memory. Values are left as they are.
+    pub(crate) fn reset(&mut self, steps: usize) {
+        self.values.resize(steps, 0.0);
+        self.present.reset(steps);
+    }
+
+    /// Sets the point of a step.
+    pub(crate) fn set(&mut self, index: usize, value: f64) {
+        self.values[index] = value;
+        self.present.set(index);
+    }
+
+    /// Sets all points to one value.
+    pub(crate) fn fill(&mut self, value: f64) {
+        self.values.fill(value);
+        self.present.set_all();
+    }
+
+    /// Takes over the points of another slice.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.values.clone_from(&other.values);
+        self.present.clone_from(&other.present);
+    }
+
+    /// Adds the points of `other`; where both have one, that of `other` stays.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for index in other.present.iter() {
+            self.values[index] = other.values[index];
+        }
+        self.present.union(&other.present);
+    }
+
+    /// The points: step and value.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.present.iter().map(|index| (index, self.values[index]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bitmap(len: usize, members: &[usize]) -> Bitmap {
+        let mut bitmap = Bitmap::none(len);
+        for member in members {
+            bitmap.set(*member);
+        }
+        bitmap
+    }
+
+    #[test]
+    fn set_operations_over_word_borders() {
+        for len in [3, 64, 65, 200] {
+            let last = len - 1;
+            let a = bitmap(len, &[0, 1, last]);
+            let b = bitmap(len, &[1, 2]);
+            let members = |bitmap: &Bitmap| bitmap.iter().collect::<Vec<_>>();
+            let combined = |operation: fn(&mut Bitmap, &Bitmap)| {
+                let mut result = a.clone();
+                operation(&mut result, &b);
+                members(&result)
+            };
+            let both: &[usize] = if last == 2 { &[1, 2] } else { &[1] };
+            assert_eq!(combined(Bitmap::intersect), both);
+            let left: &[usize] = if last == 2 { &[0] } else { &[0, last] };
+            assert_eq!(combined(Bitmap::subtract), left);
+            let mut others = Bitmap::all(len);
+            others.subtract(&a);
+            assert_eq!(others.count(), len - 3);
+            others.union(&a);
+            assert!(others.is_full());
+            others.retain(|index| index % 2 == 1);
+            assert_eq!(others.count(), len / 2);
+            assert!(a.intersects(&b) && !a.is_empty() && Bitmap::none(len).is_empty());
+        }
+    }
+
+    #[test]
+    fn merging_keeps_both_sides_points() {
+        let mut left = SeriesSlice::new(70);
+        left.set(0, 1.0);
+        let mut right = SeriesSlice::new(70);
+        right.set(69, 2.0);
+        left.merge(&right);
+        assert_eq!(left.points().collect::<Vec<_>>(), [(0, 1.0), (69, 2.0)]);
+    }
+}
