@@ -294,12 +294,20 @@ impl Default for VectorMatching {
 }
 
 /// The values that stand in for a missing side of a match.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct FillValues {
     /// For a missing left side.
     pub lhs: Option<f64>,
     /// For a missing right side.
     pub rhs: Option<f64>,
+}
+
+impl PartialEq for FillValues {
+    /// Compares bits, so that `NaN` equals itself.
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |value: Option<f64>| value.map(f64::to_bits);
+        bits(self.lhs) == bits(other.lhs) && bits(self.rhs) == bits(other.rhs)
+    }
 }
 
 /// An operation on two expressions.

@@ -108,7 +108,7 @@ static FUNCTIONS: [Function; 90] = [
     experimental(exact("double_exponential_smoothing", &[M, S, S], V)),
     experimental(exact("end", &[], S)),
     exact("exp", &[V], V),
-    experimental(exact("first_over_time", &[M], V)),
+    exact("first_over_time", &[M], V),
     exact("floor", &[V], V),
     exact("histogram_avg", &[V], V),
     exact("histogram_count", &[V], V),

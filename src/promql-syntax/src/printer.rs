@@ -44,7 +44,17 @@ impl Display for NumberLiteral {
 
 impl Display for StringLiteral {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", quoted(&self.value))
+        f.write_str(&escape_replacement(quoted(&self.value).to_string()))
+    }
+}
+
+/// Writes the replacement character, which stands for bytes that were no UTF-8, as an escape: the
+/// lexer refuses it as it is.
+fn escape_replacement(quoted: String) -> String {
+    if quoted.contains(char::REPLACEMENT_CHARACTER) {
+        quoted.replace(char::REPLACEMENT_CHARACTER, r"\ufffd")
+    } else {
+        quoted
     }
 }
 
@@ -71,7 +81,9 @@ impl Display for Series<'_> {
                 && !matcher.value().is_empty()
         };
         let shown = selector.matchers.iter().filter(|matcher| !is_name(matcher));
-        let mut shown: Vec<String> = shown.map(Matcher::to_string).collect();
+        let mut shown: Vec<String> = shown
+            .map(|matcher| escape_replacement(matcher.to_string()))
+            .collect();
         shown.sort_unstable();
         match shown.as_slice() {
             // Upstream prints nothing for `{}`, which does not parse again. Only the second

@@ -1,5 +1,15 @@
 //! Values of series descriptions, as unit tests of rules and test scripts write them.
 
+/// What the values of a series description are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SequenceKind {
+    /// Samples.
+    Samples,
+    /// Start timestamps, written `metric@st`: seconds from the sample of the same step, usually
+    /// given as durations such as `-1m`.
+    StartTimestamps,
+}
+
 /// A value in a series description.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

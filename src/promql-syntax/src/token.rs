@@ -169,9 +169,14 @@ impl TokenKind {
         }
     }
 
-    /// Whether the token can be a label's name in a grouping list.
+    /// Whether the token can be a label's name in a grouping list. As upstream: any word but
+    /// `without`.
     pub(crate) fn is_grouping_label(self) -> bool {
-        self.is_metric_name() || matches!(self, Self::Keyword(_) | Self::Binary(BinaryOp::Atan2))
+        match self {
+            Self::Keyword(keyword) => keyword != Keyword::Without,
+            Self::Binary(BinaryOp::Atan2) => true,
+            other => other.is_metric_name(),
+        }
     }
 
     /// Whether an expression can begin with the token.

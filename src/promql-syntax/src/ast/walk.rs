@@ -1,4 +1,4 @@
-//! Walking a tree: children, visitors, selectors, and the tree without positions.
+//! Walking a tree: children, visitors, selectors, and the tree in normal form.
 
 use super::{
     DurationExpr, DurationExprKind, Expr, MatrixSelector, PosRange, SubqueryExpr, TimeModifiers,
@@ -84,24 +84,24 @@ impl Expr {
         selectors
     }
 
-    /// The same tree with all positions zero, so that equal expressions compare as equal wherever
-    /// they stood.
+    /// The tree in normal form: positions are zero, matchers are sorted (that of a given name
+    /// stays last). Expressions that print the same have equal normal forms.
     #[must_use]
-    pub fn without_positions(&self) -> Self {
+    pub fn normalized(&self) -> Self {
         let mut expr = self.clone();
-        expr.walk_mut(Self::clear_own_positions);
+        expr.walk_mut(Self::normalize_own_fields);
         expr
     }
 
-    fn clear_own_positions(&mut self) {
+    fn normalize_own_fields(&mut self) {
         let none = PosRange::default();
         match self {
             Self::Number(node) => node.pos = none,
             Self::String(node) => node.pos = none,
-            Self::VectorSelector(node) => node.clear_positions(),
+            Self::VectorSelector(node) => node.normalize(),
             Self::MatrixSelector(node) => {
                 node.pos = none;
-                node.selector.clear_positions();
+                node.selector.normalize();
                 clear_duration(&mut node.range_expr);
             }
             Self::Subquery(SubqueryExpr {
@@ -126,9 +126,12 @@ impl Expr {
 }
 
 impl VectorSelector {
-    fn clear_positions(&mut self) {
+    fn normalize(&mut self) {
         self.pos = PosRange::default();
         self.time.clear_positions();
+        let name_matchers = usize::from(!self.name.is_empty());
+        let others = self.matchers.len().saturating_sub(name_matchers);
+        self.matchers[..others].sort_by_cached_key(ToString::to_string);
     }
 }
 

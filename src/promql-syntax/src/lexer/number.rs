@@ -22,13 +22,6 @@ impl Lexer<'_> {
         ))
     }
 
-    pub(super) fn scan_number(&mut self) -> Result<TokenKind, String> {
-        if self.accept_number() {
-            return Ok(TokenKind::Number);
-        }
-        Err(format!("bad number syntax: {}", quoted(self.token_text())))
-    }
-
     /// Reads a unit and further pairs of number and unit. Units in the wrong order are found when
     /// the duration is parsed.
     fn accept_rest_of_duration(&mut self) -> bool {
@@ -43,7 +36,7 @@ impl Lexer<'_> {
             }
             self.accept("s");
         }
-        if self.peek().is_some_and(is_alphanumeric) {
+        if self.word_goes_on() {
             // The message shows the character that does not belong there.
             self.bump();
             return false;
@@ -69,9 +62,14 @@ impl Lexer<'_> {
         if !self.accept_number_tail(digits) || self.pos == begin {
             return false;
         }
+        !self.word_goes_on()
+    }
+
+    /// Whether a letter or digit follows. In a series description `x` repeats what precedes it.
+    fn word_goes_on(&self) -> bool {
         match self.peek() {
-            Some('x') if in_series => true,
-            next => !next.is_some_and(is_alphanumeric),
+            Some('x') if self.language == Language::SeriesDescription => false,
+            next => next.is_some_and(is_alphanumeric),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The lexer in the values of a series description: `1 2+3x4 _x5 stale`.
+//! The lexer behind the metric of a series description: `@st 1 2+3x4 _x5 stale`.
 
 use super::{Lexer, Scanned, State, is_alpha, is_alphanumeric, is_space};
 use crate::ast::BinaryOp;
@@ -13,7 +13,7 @@ impl Lexer<'_> {
         let is_number = c.is_ascii_digit()
             || (c == '.' && self.rest()[1..].starts_with(|c: char| c.is_ascii_digit()));
         if is_number {
-            return self.scan_number().map(Some);
+            return self.scan_number_or_duration();
         }
         if self.rest().starts_with("{{") {
             return Err("native histograms are not supported in series descriptions".to_owned());
@@ -27,6 +27,10 @@ impl Lexer<'_> {
             '+' => TokenKind::Binary(BinaryOp::Add),
             '-' => TokenKind::Binary(BinaryOp::Sub),
             'x' => TokenKind::Times,
+            '@' if self.rest().starts_with("st") => {
+                self.pos += "st".len();
+                TokenKind::At
+            }
             '_' => TokenKind::Blank,
             c if is_alpha(c) => {
                 self.skip_while(|c| is_alphanumeric(c) || c == ':');

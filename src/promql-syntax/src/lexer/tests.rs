@@ -167,7 +167,18 @@ fn series_values() {
         "a ?",
         "a@0  @1 error@2 unexpected character in series sequence: '?'",
     );
-    check("a 1.2.3", "a@0  @1 error@2 bad number syntax: \"1.2.\"");
+    check(
+        "a 1.2.3",
+        "a@0  @1 error@2 bad number or duration syntax: \"1.2.\"",
+    );
+    check(
+        "a{}@st -1mx2 5s3",
+        "a@0 {@1 }@2 @st@3  @6 -@7 1m@8 x@10 2@11  @12 error@13 bad number or duration syntax: \"5s3\"",
+    );
+    check(
+        "a@end",
+        "a@0 error@1 unexpected character in series sequence: '@'",
+    );
     check(
         "a {{count:1}}",
         "a@0  @1 error@2 native histograms are not supported in series descriptions",

@@ -67,14 +67,11 @@ impl Parser<'_> {
             matching: VectorMatching::default(),
         };
         let matching = &mut modifiers.matching;
-        match self.peek().kind {
-            TokenKind::Keyword(keyword @ (Keyword::On | Keyword::Ignoring)) => {
-                self.take();
-                matching.labels = self.parse_grouping_labels()?;
-                matching.on = keyword == Keyword::On;
-                self.parse_group_side(matching)?;
-            }
-            _ => {}
+        if let TokenKind::Keyword(keyword @ (Keyword::On | Keyword::Ignoring)) = self.peek().kind {
+            self.take();
+            matching.labels = self.parse_grouping_labels()?;
+            matching.on = keyword == Keyword::On;
+            self.parse_group_side(matching)?;
         }
         self.parse_fill_modifiers(&mut matching.fill)?;
         Ok(modifiers)
@@ -87,7 +84,12 @@ impl Parser<'_> {
             _ => return Ok(()),
         };
         self.take();
-        if self.peek().kind == TokenKind::LeftParen {
+        let labels_are_left_out = match self.peek().kind {
+            TokenKind::LeftParen => false,
+            TokenKind::Keyword(keyword) if keyword.is_fill() => true,
+            kind => kind.can_start_expr(),
+        };
+        if !labels_are_left_out {
             matching.include = self.parse_grouping_labels()?;
         }
         Ok(())

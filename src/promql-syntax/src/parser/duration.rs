@@ -59,10 +59,7 @@ impl<'a> Parser<'a> {
             return self.parse_duration_operand();
         };
         self.take();
-        if unary_op(self.peek().kind).is_some() {
-            return Err(self.unexpected_here());
-        }
-        let operand = self.parse_duration_operand()?;
+        let operand = self.nested(Self::parse_duration_operand)?;
         self.sign_duration(sign, &token, operand)
     }
 

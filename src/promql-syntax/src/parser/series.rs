@@ -3,7 +3,7 @@
 use model::{Labels, stale_nan};
 
 use super::{Abort, Context, Parsed, Parser, unary_op};
-use crate::series::SequenceValue;
+use crate::series::{SequenceKind, SequenceValue};
 use crate::token::{Token, TokenKind};
 
 /// A series and its values, one per interval.
@@ -11,6 +11,8 @@ use crate::token::{Token, TokenKind};
 pub struct SeriesDescription {
     /// The series.
     pub labels: Labels,
+    /// What the values are.
+    pub kind: SequenceKind,
     /// The values in order.
     pub values: Vec<SequenceValue>,
 }
@@ -22,6 +24,10 @@ impl<'a> Parser<'a> {
     /// Parses a whole series description.
     pub(crate) fn parse_series_description(&mut self) -> Parsed<SeriesDescription> {
         let labels = self.parse_metric()?;
+        let kind = match self.accept(TokenKind::At) {
+            Some(_) => SequenceKind::StartTimestamps,
+            None => SequenceKind::Samples,
+        };
         let mut values = Vec::new();
         self.within(Context::SeriesValues, |parser| {
             while parser.accept(TokenKind::Space).is_some() {
@@ -31,7 +37,11 @@ impl<'a> Parser<'a> {
             }
             parser.expect_end()
         })?;
-        Ok(SeriesDescription { labels, values })
+        Ok(SeriesDescription {
+            labels,
+            kind,
+            values,
+        })
     }
 
     fn parse_item(&mut self, values: &mut Vec<SequenceValue>) -> Parsed<()> {
