@@ -1,1 +1,15 @@
-//! RocksDB: open, options, column families, numbered commits and the state store. The only crate that sees it.
+//! RocksDB: open, options, column families, batches, scans and the state store. The only crate
+//! that sees it; its callers see families, keys and bytes. Never holds a single sample as a value.
+
+mod batch;
+mod error;
+mod options;
+mod scan;
+mod state;
+mod store;
+
+pub use batch::Batch;
+pub use error::KvError;
+pub use options::{KvOptions, WalSync};
+pub use scan::Scan;
+pub use store::{Family, Kv};

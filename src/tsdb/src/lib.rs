@@ -1,1 +1,34 @@
-//! The time series engine on kv: log, head, chunks, index, retention.
+//! The time series engine on `kv`: log, head, chunks, index, retention.
+//!
+//! A request is validated against the head, joins the open commit, is published to the head when
+//! the commit has been written, and is then acknowledged. Full chunks move from the head into
+//! RocksDB, partition by partition; the log behind them is dropped. See `docs/architecture.md`.
+//!
+//! Blocking throughout: callers keep it off the async runtime. RocksDB never sees a single sample.
+
+mod append;
+mod catalog;
+mod commit;
+mod db;
+mod error;
+mod head;
+mod index;
+mod keys;
+mod metrics;
+mod options;
+mod partition;
+mod read;
+mod record;
+mod replay;
+mod retention;
+mod seal;
+mod series_set;
+mod varint;
+
+pub use db::{HeadStats, Tsdb};
+pub use error::TsdbError;
+pub use kv::{KvOptions, WalSync};
+pub use options::{Background, TsdbOptions};
+
+#[cfg(test)]
+mod tests;

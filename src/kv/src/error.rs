@@ -1,0 +1,48 @@
+//! Errors of the key-value store.
+
+use std::path::PathBuf;
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KvError {
+    /// The directory cannot be opened: locked by another process, unreadable, or damaged.
+    #[error("opening storage directory {}", path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// RocksDB's complaint.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// The directory cannot be created.
+    #[error("creating storage directory {}", path.display())]
+    CreateDirectory {
+        /// The directory.
+        path: PathBuf,
+        /// The operating system's complaint.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A read, write or scan failed.
+    #[error("{operation} failed")]
+    Operation {
+        /// What was tried.
+        operation: &'static str,
+        /// RocksDB's complaint.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// The thread that syncs the log cannot be started.
+    #[error("starting the log sync thread")]
+    Thread(#[source] std::io::Error),
+    /// A column family that [`crate::Family`] names is missing.
+    #[error("column family {0} is missing")]
+    MissingFamily(&'static str),
+}
+
+impl KvError {
+    pub(crate) fn operation(operation: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
+        move |source| Self::Operation { operation, source }
+    }
+}

@@ -1,0 +1,81 @@
+//! What an operator can decide about the store, and how it becomes RocksDB options.
+
+use std::time::Duration;
+
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
+
+use crate::store::Family;
+
+/// When the write-ahead log is synced to the device. Every write reaches the operating system
+/// before it returns, whatever is chosen here: a killed process loses nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WalSync {
+    /// In the background, at this interval.
+    Interval(Duration),
+    /// Before every write returns.
+    Always,
+    /// When the operating system likes.
+    Os,
+}
+
+/// Settings of the store.
+#[derive(Clone, Debug)]
+pub struct KvOptions {
+    /// When the write-ahead log is synced.
+    pub wal_sync: WalSync,
+    /// Size of the cache of uncompressed blocks, in bytes.
+    pub block_cache_bytes: usize,
+    /// Most memory that unflushed writes of all families may take, in bytes.
+    pub memtable_bytes: usize,
+}
+
+impl Default for KvOptions {
+    fn default() -> Self {
+        Self {
+            wal_sync: WalSync::Interval(Duration::from_secs(1)),
+            block_cache_bytes: 64 << 20,
+            memtable_bytes: 64 << 20,
+        }
+    }
+}
+
+/// The write-ahead log is kept until every family it holds writes of is flushed; this bounds it.
+const MAX_TOTAL_WAL_BYTES: u64 = 256 << 20;
+const BLOCK_BYTES: usize = 16 << 10;
+const MAX_OPEN_FILES: i32 = 512;
+/// A directory keeps at most this many of RocksDB's own log files.
+const KEEP_LOG_FILES: usize = 3;
+
+pub(crate) fn database_options(options: &KvOptions) -> Options {
+    let mut database = Options::default();
+    database.create_if_missing(true);
+    database.create_missing_column_families(true);
+    database.set_max_total_wal_size(MAX_TOTAL_WAL_BYTES);
+    database.set_db_write_buffer_size(options.memtable_bytes);
+    database.set_max_open_files(MAX_OPEN_FILES);
+    database.set_keep_log_file_num(KEEP_LOG_FILES);
+    database.set_bytes_per_sync(1 << 20);
+    database.set_max_background_jobs(2);
+    database
+}
+
+pub(crate) fn family_options(family: Family, options: &KvOptions, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_block_size(BLOCK_BYTES);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table.set_format_version(6);
+    let mut settings = Options::default();
+    settings.set_block_based_table_factory(&table);
+    settings.set_write_buffer_size((options.memtable_bytes / 4).max(1 << 20));
+    settings.set_compression_type(match family {
+        // Commits are compressed before they come here, and live for minutes.
+        Family::Log => DBCompressionType::None,
+        Family::Meta | Family::Series | Family::Chunks | Family::Index | Family::State => {
+            DBCompressionType::Zstd
+        }
+    });
+    settings.set_level_compaction_dynamic_level_bytes(true);
+    settings
+}

@@ -1,0 +1,359 @@
+//! Accepting requests: resolve, validate, reserve, join the open commit.
+
+use std::ops::ControlFlow;
+
+use model::{PromDuration, Timestamp};
+use storage::{
+    AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, PendingAppend,
+    Rejected, Sample, SeriesRef,
+};
+use tokio::sync::oneshot;
+
+use crate::catalog::{SeriesEntry, Unresolved};
+use crate::commit::Block;
+use crate::db::{Engine, Tsdb};
+use crate::error::TsdbError;
+use crate::head::{HeadSeries, LockedShards, Newest, Persisted};
+use crate::partition::Partition;
+use crate::record::Row;
+
+/// Samples further ahead of the clock are refused. Source: upstream `scrape` and remote write.
+const MAX_FUTURE: PromDuration = PromDuration::from_secs(10 * 60);
+
+impl Appender for Tsdb {
+    fn append(
+        &self,
+        request: &AppendRequest<'_>,
+        policy: AppendPolicy,
+        durability: Durability,
+    ) -> Result<PendingAppend, AppendError> {
+        self.engine().append(request, policy, durability)
+    }
+}
+
+/// Times that samples may have.
+struct Bounds {
+    oldest: Timestamp,
+    newest: Timestamp,
+}
+
+/// What has been accepted so far, and how to take it back.
+#[derive(Default)]
+struct Acceptance {
+    rows: Vec<Row>,
+    undo: Vec<Undo>,
+    rejected: Rejected,
+    repeated: u64,
+    /// A series has samples on their way to the disk: its new ones have to follow them.
+    must_follow: bool,
+}
+
+struct Undo {
+    series: u32,
+    newest: Newest,
+    reserved_ms: i64,
+    reserved_value: f64,
+}
+
+/// What to do with one sample.
+enum Verdict {
+    New,
+    /// The series has exactly this sample already.
+    Repeated,
+    Refused(AppendError),
+}
+
+/// A series of the request was removed between its look-up and its lock.
+struct SeriesRemoved;
+
+impl Engine {
+    fn append(
+        &self,
+        request: &AppendRequest<'_>,
+        policy: AppendPolicy,
+        durability: Durability,
+    ) -> Result<PendingAppend, AppendError> {
+        self.committer.wait_for_room()?;
+        loop {
+            let resolution = self
+                .catalog
+                .resolve(request.series.iter().map(|series| series.key))?;
+            if policy == AppendPolicy::RollBack
+                && resolution
+                    .iter()
+                    .any(|id| matches!(id, Err(Unresolved::UnknownRef)))
+            {
+                return Err(AppendError::UnknownSeries);
+            }
+            if let Ok(pending) = self.accept(request, &resolution, policy, durability)? {
+                return Ok(pending);
+            }
+        }
+    }
+
+    fn accept(
+        &self,
+        request: &AppendRequest<'_>,
+        resolution: &[Result<u32, Unresolved>],
+        policy: AppendPolicy,
+        durability: Durability,
+    ) -> Result<Result<PendingAppend, SeriesRemoved>, AppendError> {
+        let bounds = self.bounds();
+        let ids = || resolution.iter().filter_map(|id| id.as_ref().ok().copied());
+        let mut locked = self.head.lock(ids());
+        let mut acceptance = Acceptance::default();
+        acceptance.rows.reserve(request.samples.len());
+        for (series, id) in request.series.iter().zip(resolution) {
+            let samples = samples_of(request, &series.samples);
+            let Ok(id) = id else {
+                acceptance.rejected.invalid_labels += samples.len() as u64;
+                continue;
+            };
+            let head = locked.series(*id);
+            if head.removed {
+                acceptance.undo(&mut locked);
+                return Ok(Err(SeriesRemoved));
+            }
+            acceptance.must_follow |= head.pending > 0;
+            let outcome = self
+                .know_newest(*id, head, samples)
+                .map_err(AppendError::from)
+                .and_then(|()| acceptance.take_series((*id, head), samples, &bounds, policy));
+            if let Err(error) = outcome {
+                acceptance.undo(&mut locked);
+                self.metrics.count_refusal(&error);
+                return Err(error);
+            }
+        }
+        Ok(Ok(self.enqueue(locked, acceptance, resolution, durability)))
+    }
+
+    /// Hands accepted rows to the open commit, and publishes them if nobody waits for it.
+    fn enqueue(
+        &self,
+        mut locked: LockedShards<'_>,
+        acceptance: Acceptance,
+        resolution: &[Result<u32, Unresolved>],
+        durability: Durability,
+    ) -> PendingAppend {
+        let Acceptance {
+            rows,
+            rejected,
+            repeated,
+            must_follow,
+            ..
+        } = acceptance;
+        let new_series = self.queue_new_series(&rows, &mut locked);
+        let outcome = AppendOutcome {
+            appended: rows.len() as u64 + repeated,
+            rejected,
+            created_series: new_series.len() as u64,
+            refs: resolution
+                .iter()
+                .map(|id| reference(id.as_ref().ok()))
+                .collect(),
+        };
+        self.metrics.count(&outcome);
+        let publish_now = durability == Durability::Deferred && !must_follow;
+        if publish_now {
+            let mut index = self.index.write();
+            for (id, entry) in &new_series {
+                index.add(*id, &entry.labels);
+            }
+            drop(index);
+            let began = locked.publish(&rows, self.committer.last_committed() + 1);
+            self.note_published(&rows, &began);
+        }
+        let block = Block {
+            rows,
+            published: publish_now,
+        };
+        match durability {
+            Durability::Deferred => {
+                if !block.rows.is_empty() {
+                    self.committer.join(block, new_series, None);
+                }
+                PendingAppend::ready(outcome)
+            }
+            Durability::Acknowledged => {
+                let (waiter, done) = oneshot::channel();
+                self.committer.join(block, new_series, Some(waiter));
+                PendingAppend::waiting(outcome, done)
+            }
+        }
+    }
+
+    /// Series of the rows that no commit has carried yet.
+    fn queue_new_series(
+        &self,
+        rows: &[Row],
+        locked: &mut LockedShards<'_>,
+    ) -> Vec<(u32, SeriesEntry)> {
+        let mut new_ids = Vec::new();
+        for row in rows {
+            if row.series < self.restored_ids() {
+                continue;
+            }
+            let head = locked.series(row.series);
+            if head.persisted == Persisted::No {
+                head.persisted = Persisted::Queued;
+                new_ids.push(row.series);
+            }
+        }
+        if new_ids.is_empty() {
+            Vec::new()
+        } else {
+            self.catalog.get_many(new_ids.into_iter())
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        let now = self.clock.now();
+        let oldest = match self.options.retention {
+            Some(retention) => now.saturating_sub(retention),
+            None => Timestamp::MIN,
+        };
+        Bounds {
+            oldest,
+            newest: now.saturating_add(MAX_FUTURE),
+        }
+    }
+
+    /// Looks up the series' newest stored sample, once after a restart: its value only when a
+    /// sample of the same time asks for it.
+    fn know_newest(
+        &self,
+        id: u32,
+        head: &mut HeadSeries,
+        samples: &[Sample],
+    ) -> Result<(), TsdbError> {
+        let repeats = |sample: &Sample| sample.timestamp.as_millis() == head.reserved_ms;
+        match head.newest {
+            Newest::None | Newest::Sample => return Ok(()),
+            Newest::Time if !samples.iter().any(repeats) => return Ok(()),
+            Newest::Time | Newest::Unknown => {}
+        }
+        let stored = if id < self.restored_ids() {
+            self.newest_stored(id)?
+        } else {
+            None
+        };
+        match stored {
+            Some((timestamp_ms, value)) => head.set_stored(Newest::Sample, timestamp_ms, value),
+            None => head.set_stored(Newest::None, 0, 0.0),
+        }
+        Ok(())
+    }
+}
+
+impl Acceptance {
+    fn take_series(
+        &mut self,
+        (id, head): (u32, &mut HeadSeries),
+        samples: &[Sample],
+        bounds: &Bounds,
+        policy: AppendPolicy,
+    ) -> Result<(), AppendError> {
+        for sample in samples {
+            match judge(head, sample, bounds) {
+                Verdict::New => self.take(id, head, sample),
+                Verdict::Repeated => self.repeated += 1,
+                Verdict::Refused(error) => {
+                    if let ControlFlow::Break(error) = self.refuse(error, policy) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, id: u32, head: &mut HeadSeries, sample: &Sample) {
+        self.undo.push(Undo {
+            series: id,
+            newest: head.newest,
+            reserved_ms: head.reserved_ms,
+            reserved_value: head.reserved_value,
+        });
+        let timestamp_ms = sample.timestamp.as_millis();
+        head.reserve(timestamp_ms, sample.value);
+        self.rows.push(Row {
+            series: id,
+            timestamp_ms,
+            value: sample.value,
+        });
+    }
+
+    fn refuse(&mut self, error: AppendError, policy: AppendPolicy) -> ControlFlow<AppendError> {
+        if policy == AppendPolicy::RollBack {
+            return ControlFlow::Break(error);
+        }
+        match error {
+            AppendError::DuplicateForTimestamp { .. } => self.rejected.duplicate += 1,
+            AppendError::OutOfBounds { .. } => self.rejected.out_of_bounds += 1,
+            _ => self.rejected.out_of_order += 1,
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn undo(&mut self, locked: &mut LockedShards<'_>) {
+        for undo in self.undo.drain(..).rev() {
+            let head = locked.series(undo.series);
+            head.newest = undo.newest;
+            (head.reserved_ms, head.reserved_value) = (undo.reserved_ms, undo.reserved_value);
+            head.pending = head.pending.saturating_sub(1);
+        }
+    }
+}
+
+fn judge(head: &HeadSeries, sample: &Sample, bounds: &Bounds) -> Verdict {
+    let at = sample.timestamp;
+    if at < bounds.oldest || at > bounds.newest || Partition::of(at).is_none() {
+        return Verdict::Refused(AppendError::OutOfBounds { at });
+    }
+    let newest = match head.newest {
+        Newest::Unknown | Newest::None => return Verdict::New,
+        Newest::Time | Newest::Sample => Timestamp::from_millis(head.reserved_ms),
+    };
+    if at > newest {
+        Verdict::New
+    } else if at < newest {
+        Verdict::Refused(AppendError::OutOfOrder { at, newest })
+    } else if head.newest == Newest::Sample
+        && sample.value.to_bits() == head.reserved_value.to_bits()
+    {
+        Verdict::Repeated
+    } else {
+        Verdict::Refused(AppendError::DuplicateForTimestamp { at })
+    }
+}
+
+fn samples_of<'a>(request: &'a AppendRequest<'_>, range: &std::ops::Range<u32>) -> &'a [Sample] {
+    request
+        .samples
+        .get(range.start as usize..range.end as usize)
+        .unwrap_or_default()
+}
+
+fn reference(id: Option<&u32>) -> Option<SeriesRef> {
+    id.map(|id| SeriesRef::new(u64::from(*id)))
+}
+
+impl crate::metrics::Metrics {
+    fn count(&self, outcome: &AppendOutcome) {
+        self.samples_appended.add(outcome.appended);
+        self.series_created.add(outcome.created_series);
+        self.out_of_order.add(outcome.rejected.out_of_order);
+        self.duplicate.add(outcome.rejected.duplicate);
+        self.out_of_bounds.add(outcome.rejected.out_of_bounds);
+    }
+
+    fn count_refusal(&self, error: &AppendError) {
+        match error {
+            AppendError::OutOfOrder { .. } => self.out_of_order.inc(),
+            AppendError::DuplicateForTimestamp { .. } => self.duplicate.inc(),
+            AppendError::OutOfBounds { .. } => self.out_of_bounds.inc(),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The engine as a whole: opening, its threads, upkeep, closing.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base::SharedClock;
+use base::metrics::Registry;
+use kv::Kv;
+use model::{TimeRange, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use storage::state::StateEntry;
+use storage::{StateChange, StateError, StateStore, WriteGeneration};
+
+use crate::catalog::Catalog;
+use crate::commit::Committer;
+use crate::error::TsdbError;
+use crate::head::Head;
+use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::options::{Background, TsdbOptions};
+use crate::partition::Partition;
+use crate::record::Row;
+
+/// So many full chunks wake the upkeep before its interval ends.
+const FULL_CHUNKS_WAKE: usize = 4096;
+
+/// What all threads of the engine share.
+pub(crate) struct Engine {
+    pub(crate) options: TsdbOptions,
+    pub(crate) clock: SharedClock,
+    pub(crate) metrics: Metrics,
+    pub(crate) kv: Kv,
+    pub(crate) catalog: Catalog,
+    pub(crate) head: Head,
+    pub(crate) index: RwLock<Index>,
+    pub(crate) committer: Committer,
+    pub(crate) upkeep: Mutex<UpkeepState>,
+    generations: Mutex<Generations>,
+    restored_ids: AtomicU32,
+    wake_upkeep: Mutex<Option<SyncSender<()>>>,
+    began_chunks: AtomicU32,
+}
+
+/// What only one round of upkeep at a time may touch.
+#[derive(Debug, Default)]
+pub(crate) struct UpkeepState {
+    /// Newest commit at past rounds, oldest first: the age of commits.
+    pub(crate) commit_times: VecDeque<(u64, Timestamp)>,
+    pub(crate) replay_from: u64,
+    pub(crate) next_seal: u64,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    newest: u64,
+    by_partition: HashMap<Partition, u64>,
+    /// Bumped by what touches more than single partitions.
+    all: u64,
+}
+
+/// Numbers about the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadStats {
+    /// Series that the engine knows.
+    pub series: usize,
+    /// Chunks that are not sealed.
+    pub chunks: usize,
+}
+
+/// The open engine. Dropping it without [`Tsdb::close`] loses nothing that was acknowledged.
+pub struct Tsdb {
+    engine: Arc<Engine>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Tsdb {
+    /// Opens the engine, replays its log and starts its threads.
+    ///
+    /// # Errors
+    /// The directory is locked, unreadable, damaged, or written by another version.
+    pub fn open(
+        options: TsdbOptions,
+        clock: SharedClock,
+        registry: &Registry,
+    ) -> Result<Self, TsdbError> {
+        let kv = Kv::open(&options.path, &options.kv)?;
+        let engine = Arc::new(Engine {
+            metrics: Metrics::register(registry),
+            catalog: Catalog::new(rand::random()),
+            head: Head::new(),
+            index: RwLock::default(),
+            committer: Committer::default(),
+            upkeep: Mutex::default(),
+            generations: Mutex::default(),
+            restored_ids: AtomicU32::new(0),
+            wake_upkeep: Mutex::new(None),
+            began_chunks: AtomicU32::new(0),
+            options,
+            clock,
+            kv,
+        });
+        engine.restore()?;
+        let tsdb = Self {
+            engine,
+            threads: Mutex::default(),
+        };
+        tsdb.start_threads()?;
+        Ok(tsdb)
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    fn start_threads(&self) -> Result<(), TsdbError> {
+        let engine = Arc::clone(&self.engine);
+        self.start("tsdb-commit", move || engine.run_committer())?;
+        if let Background::Every(interval) = self.engine.options.background {
+            let (wake, woken) = sync_channel(1);
+            *self.engine.wake_upkeep.lock() = Some(wake);
+            let engine = Arc::clone(&self.engine);
+            self.start("tsdb-upkeep", move || engine.run_upkeep(&woken, interval))?;
+        }
+        Ok(())
+    }
+
+    fn start(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), TsdbError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)
+            .map_err(TsdbError::Thread)?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// One round of upkeep: seals full and old chunks, drops the log behind them, and drops
+    /// partitions past retention.
+    ///
+    /// # Errors
+    /// The store failed; the next round tries again.
+    pub fn maintain(&self) -> Result<(), TsdbError> {
+        self.engine.maintain()
+    }
+
+    /// Stops accepting samples, writes what was accepted, seals every chunk, and ends the threads.
+    /// After it, opening has nothing to replay. A second call does nothing.
+    ///
+    /// # Errors
+    /// The store failed; the log still holds everything that was acknowledged.
+    pub fn close(&self) -> Result<(), TsdbError> {
+        if !self.stop_threads() {
+            return Ok(());
+        }
+        self.engine.seal_everything()?;
+        self.engine.kv.sync()?;
+        Ok(())
+    }
+
+    /// Ends the threads; `false` when they have ended before.
+    fn stop_threads(&self) -> bool {
+        self.engine.committer.stop();
+        drop(self.engine.wake_upkeep.lock().take());
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let running = !threads.is_empty();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a storage thread panicked");
+            }
+        }
+        running
+    }
+
+    /// Numbers about the head.
+    #[must_use]
+    pub fn head_stats(&self) -> HeadStats {
+        let mut chunks = 0;
+        self.engine
+            .head
+            .for_each_shard(|_, shard| chunks += shard.chunks());
+        HeadStats {
+            series: self.engine.catalog.len(),
+            chunks,
+        }
+    }
+
+    /// Bytes that the engine takes on disk and in unflushed writes, as the store estimates them.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        kv::Family::ALL
+            .iter()
+            .map(|family| self.engine.kv.family_bytes(*family))
+            .sum()
+    }
+}
+
+impl Drop for Tsdb {
+    fn drop(&mut self) {
+        self.stop_threads();
+    }
+}
+
+impl Engine {
+    /// Ids below this one were in the store when it was opened.
+    pub(crate) fn restored_ids(&self) -> u32 {
+        self.restored_ids.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_restored_ids(&self, next: u32) {
+        self.restored_ids.store(next, Ordering::Release);
+    }
+
+    /// Bookkeeping after rows became visible.
+    pub(crate) fn note_published(&self, rows: &[Row], began: &[(Partition, u32)]) {
+        if !began.is_empty() {
+            self.index.write().mark_present(began);
+            let count = u32::try_from(began.len()).unwrap_or(u32::MAX);
+            let before = self.began_chunks.fetch_add(count, Ordering::Relaxed);
+            if before.saturating_add(count) as usize > FULL_CHUNKS_WAKE {
+                self.began_chunks.store(0, Ordering::Relaxed);
+                self.request_upkeep();
+            }
+        }
+        let mut generations = self.generations.lock();
+        generations.newest += 1;
+        let mut last = None;
+        for row in rows {
+            let partition = Partition::nearest(Timestamp::from_millis(row.timestamp_ms));
+            if last != Some(partition) {
+                let newest = generations.newest;
+                generations.by_partition.insert(partition, newest);
+                last = Some(partition);
+            }
+        }
+    }
+
+    fn request_upkeep(&self) {
+        if let Some(wake) = self.wake_upkeep.lock().as_ref() {
+            // A full channel means that a round is already due.
+            let _due = wake.try_send(());
+        }
+    }
+
+    pub(crate) fn generation(&self, range: TimeRange) -> WriteGeneration {
+        let generations = self.generations.lock();
+        let touched = generations
+            .by_partition
+            .iter()
+            .filter(|(partition, _)| partition.range().overlaps(&range))
+            .map(|(_, generation)| *generation);
+        WriteGeneration(touched.max().unwrap_or(0).max(generations.all))
+    }
+
+    /// All generations are new: something was removed.
+    pub(crate) fn bump_all_generations(&self) {
+        let mut generations = self.generations.lock();
+        generations.newest += 1;
+        generations.all = generations.newest;
+    }
+
+    fn run_upkeep(&self, woken: &Receiver<()>, interval: Duration) {
+        loop {
+            match woken.recv_timeout(interval) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Err(error) = self.maintain() {
+                self.metrics.upkeep_failures.inc();
+                tracing::error!(error = %base::report(&error), "storage upkeep failed");
+            }
+        }
+    }
+}
+
+impl StateStore for Tsdb {
+    fn get(&self, namespace: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        StateStore::get(&self.engine.kv, namespace, key)
+    }
+
+    fn scan(&self, namespace: &str, prefix: &[u8]) -> Result<Vec<StateEntry>, StateError> {
+        StateStore::scan(&self.engine.kv, namespace, prefix)
+    }
+
+    fn apply(&self, namespace: &str, changes: &[StateChange]) -> Result<(), StateError> {
+        self.engine.kv.apply(namespace, changes)
+    }
+}

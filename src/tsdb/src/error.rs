@@ -1,0 +1,53 @@
+//! Errors of the engine.
+
+use kv::KvError;
+use storage::{AppendError, StorageError};
+
+/// Why the engine cannot open or work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TsdbError {
+    /// The key-value store failed.
+    #[error(transparent)]
+    Kv(#[from] KvError),
+    /// The directory was written by another version.
+    #[error("storage format version {found} is not supported, this program writes {expected}")]
+    FormatVersion {
+        /// Version in the directory.
+        found: u32,
+        /// Version of this program.
+        expected: u32,
+    },
+    /// A stored record does not decode.
+    #[error("stored {object} is corrupt: {reason}")]
+    Corrupt {
+        /// Which record.
+        object: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A thread cannot be started.
+    #[error("starting a storage thread")]
+    Thread(#[source] std::io::Error),
+}
+
+impl TsdbError {
+    pub(crate) fn corrupt(object: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            object: object.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<TsdbError> for StorageError {
+    fn from(error: TsdbError) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+impl From<TsdbError> for AppendError {
+    fn from(error: TsdbError) -> Self {
+        Self::Commit(base::report(&error))
+    }
+}

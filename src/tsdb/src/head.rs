@@ -1,0 +1,330 @@
+//! The head: for every series its newest sample and its unsealed chunks. Memory only.
+
+use std::collections::HashMap;
+
+use chunkenc::OpenChunk;
+use model::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::partition::Partition;
+use crate::record::Row;
+
+/// Shards of the head; a series belongs to one for ever. A power of two.
+const SHARDS: u32 = 16;
+/// How much is known of a series' newest sample after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Newest {
+    /// Nothing yet: it has to be looked up before a sample is accepted.
+    #[default]
+    Unknown,
+    /// The series has no sample.
+    None,
+    /// Its time, not its value.
+    Time,
+    /// Both.
+    Sample,
+}
+
+/// Whether the series' row is in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Persisted {
+    #[default]
+    No,
+    /// A commit that is not written yet carries it.
+    Queued,
+    Yes,
+}
+
+/// A series of the head.
+#[derive(Debug, Default)]
+pub(crate) struct HeadSeries {
+    /// Newest accepted sample, published or on its way to the disk.
+    pub(crate) reserved_ms: i64,
+    pub(crate) reserved_value: f64,
+    /// Newest published sample.
+    published_ms: i64,
+    published_value: f64,
+    /// Accepted samples that are not published yet.
+    pub(crate) pending: u32,
+    pub(crate) newest: Newest,
+    published: Newest,
+    pub(crate) persisted: Persisted,
+    /// Retention has removed the series; its id is dead.
+    pub(crate) removed: bool,
+    /// No sample of `open` was committed before this commit.
+    first_commit: u64,
+    open: OpenChunk,
+}
+
+/// A chunk that waits to be sealed.
+#[derive(Clone, Debug)]
+pub(crate) struct FullChunk {
+    pub(crate) series: u32,
+    pub(crate) chunk: OpenChunk,
+    pub(crate) first_commit: u64,
+}
+
+/// A part of the head behind one lock.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    series: Vec<HeadSeries>,
+    full: HashMap<u32, Vec<FullChunk>>,
+    full_count: usize,
+}
+
+/// All shards.
+#[derive(Debug)]
+pub(crate) struct Head {
+    shards: Vec<Mutex<Shard>>,
+}
+
+/// Locks on the shards that a request touches, taken in one order by everybody.
+pub(crate) struct LockedShards<'a> {
+    guards: Vec<Option<MutexGuard<'a, Shard>>>,
+}
+
+fn shard_of(series: u32) -> usize {
+    (series % SHARDS) as usize
+}
+
+fn slot_of(series: u32) -> usize {
+    (series / SHARDS) as usize
+}
+
+impl Head {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Locks the shards of the given series.
+    pub(crate) fn lock(&self, series: impl Iterator<Item = u32>) -> LockedShards<'_> {
+        let mut wanted = [false; SHARDS as usize];
+        for id in series {
+            wanted[shard_of(id)] = true;
+        }
+        let shards = self.shards.iter().zip(wanted);
+        LockedShards {
+            guards: shards
+                .map(|(shard, wanted)| wanted.then(|| shard.lock()))
+                .collect(),
+        }
+    }
+
+    /// Locks everything.
+    pub(crate) fn lock_all(&self) -> LockedShards<'_> {
+        LockedShards {
+            guards: self.shards.iter().map(|shard| Some(shard.lock())).collect(),
+        }
+    }
+
+    /// Unsealed chunks of a series, oldest first.
+    pub(crate) fn snapshot(&self, series: u32) -> Vec<OpenChunk> {
+        let shard = self.shards[shard_of(series)].lock();
+        let Some(head) = shard.series.get(slot_of(series)) else {
+            return Vec::new();
+        };
+        let full = shard.full.get(&series).map_or(&[][..], Vec::as_slice);
+        let mut chunks: Vec<OpenChunk> = full.iter().map(|full| full.chunk.clone()).collect();
+        if !head.open.is_empty() {
+            chunks.push(head.open.clone());
+        }
+        chunks
+    }
+
+    /// Visits the shards one after the other, each locked while it is visited.
+    pub(crate) fn for_each_shard(&self, mut visit: impl FnMut(u32, &mut Shard)) {
+        for (number, shard) in (0..).zip(&self.shards) {
+            visit(number, &mut shard.lock());
+        }
+    }
+
+    /// How many chunks wait to be sealed.
+    pub(crate) fn full_chunks(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().full_count)
+            .sum()
+    }
+
+    /// Takes sealed chunks out, `count` oldest ones of each series named.
+    pub(crate) fn remove_sealed(&self, sealed: &[u32]) {
+        for series in sealed {
+            let mut shard = self.shards[shard_of(*series)].lock();
+            let shard = &mut *shard;
+            if let Some(chunks) = shard.full.get_mut(series) {
+                if !chunks.is_empty() {
+                    chunks.remove(0);
+                    shard.full_count -= 1;
+                }
+                if chunks.is_empty() {
+                    shard.full.remove(series);
+                }
+            }
+        }
+    }
+}
+
+impl LockedShards<'_> {
+    fn shard(&mut self, series: u32) -> &mut Shard {
+        self.guards[shard_of(series)]
+            .as_mut()
+            .expect("the shards of all series used are locked")
+    }
+
+    /// A series, made if it is new to the head.
+    pub(crate) fn series(&mut self, series: u32) -> &mut HeadSeries {
+        let slot = slot_of(series);
+        let shard = self.shard(series);
+        if shard.series.len() <= slot {
+            shard.series.resize_with(slot + 1, HeadSeries::default);
+        }
+        &mut shard.series[slot]
+    }
+
+    /// Makes accepted rows visible. `commit` is the number of the commit that holds them, or a
+    /// lower bound of it. Returns the series that began a chunk, with its partition.
+    pub(crate) fn publish(&mut self, rows: &[Row], commit: u64) -> Vec<(Partition, u32)> {
+        let mut began = Vec::new();
+        for row in rows {
+            let series = self.series(row.series);
+            let full = series.publish(row, commit);
+            if series.open.len() == 1 {
+                began.push((
+                    Partition::nearest(Timestamp::from_millis(row.timestamp_ms)),
+                    row.series,
+                ));
+            }
+            if let Some(full) = full {
+                self.shard(row.series).add_full(full);
+            }
+        }
+        began
+    }
+
+    /// Forgets accepted rows that were not published, since their commit failed.
+    pub(crate) fn abandon(&mut self, rows: &[Row]) {
+        for row in rows {
+            let series = self.series(row.series);
+            series.pending = 0;
+            series.reserved_ms = series.published_ms;
+            series.reserved_value = series.published_value;
+            series.newest = series.published;
+        }
+    }
+}
+
+impl HeadSeries {
+    /// Records what a lookup found to be the newest stored sample.
+    pub(crate) fn set_stored(&mut self, newest: Newest, timestamp_ms: i64, value: f64) {
+        self.newest = newest;
+        self.published = newest;
+        (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
+        (self.published_ms, self.published_value) = (timestamp_ms, value);
+    }
+
+    /// Whether the series has nothing that is only in memory.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending == 0 && self.open.is_empty()
+    }
+
+    /// Appends to the open chunk; returns the chunk that this filled or that the row does not fit.
+    fn publish(&mut self, row: &Row, commit: u64) -> Option<FullChunk> {
+        let crosses_partition = self.open.first_timestamp().is_some_and(|first| {
+            Partition::of(Timestamp::from_millis(first))
+                != Partition::of(Timestamp::from_millis(row.timestamp_ms))
+        });
+        let mut full = if crosses_partition {
+            self.take_open(row.series)
+        } else {
+            None
+        };
+        if self.open.is_empty() {
+            self.first_commit = commit;
+        }
+        self.pending = self.pending.saturating_sub(1);
+        if self.open.append(row.timestamp_ms, row.value).is_err() {
+            // Only an unordered sample or a chunk past its bound is refused, and neither gets here:
+            // order was checked on acceptance, and full chunks are taken at once.
+            tracing::error!(series = row.series, "a head chunk refused a sample");
+            return full;
+        }
+        self.published = Newest::Sample;
+        (self.published_ms, self.published_value) = (row.timestamp_ms, row.value);
+        if self.open.is_full() && full.is_none() {
+            full = self.take_open(row.series);
+        }
+        full
+    }
+
+    fn take_open(&mut self, series: u32) -> Option<FullChunk> {
+        if self.open.is_empty() {
+            return None;
+        }
+        let chunk = std::mem::take(&mut self.open);
+        Some(FullChunk {
+            series,
+            chunk,
+            first_commit: self.first_commit,
+        })
+    }
+
+    /// Replay: whether the row is newer than all that the head and the chunks have.
+    pub(crate) fn accepts_replay(&self, timestamp_ms: i64) -> bool {
+        match self.newest {
+            Newest::Unknown | Newest::None => true,
+            Newest::Time | Newest::Sample => timestamp_ms > self.reserved_ms,
+        }
+    }
+
+    /// Takes a sample as the newest one.
+    pub(crate) fn reserve(&mut self, timestamp_ms: i64, value: f64) {
+        self.newest = Newest::Sample;
+        (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
+        self.pending += 1;
+    }
+}
+
+impl Shard {
+    fn add_full(&mut self, full: FullChunk) {
+        self.full.entry(full.series).or_default().push(full);
+        self.full_count += 1;
+    }
+
+    /// Declares full every open chunk for which `is_due(series, first commit)` holds.
+    pub(crate) fn close_open(&mut self, shard: u32, mut is_due: impl FnMut(u32, u64) -> bool) {
+        for (slot, head) in (0..).zip(0..self.series.len()) {
+            let slot: u32 = slot;
+            let series = slot * SHARDS + shard;
+            let entry = &mut self.series[head];
+            if !entry.open.is_empty()
+                && is_due(series, entry.first_commit)
+                && let Some(full) = entry.take_open(series)
+            {
+                self.add_full(full);
+            }
+        }
+    }
+
+    /// Copies of the chunks that wait to be sealed.
+    pub(crate) fn full(&self) -> impl Iterator<Item = &FullChunk> {
+        self.full.values().flatten()
+    }
+
+    /// The first commit that may hold a sample which is only in memory.
+    pub(crate) fn first_unsealed_commit(&self) -> Option<u64> {
+        let open = self.series.iter().filter(|head| !head.open.is_empty());
+        let open = open.map(|head| head.first_commit);
+        open.chain(self.full().map(|full| full.first_commit)).min()
+    }
+
+    /// How many chunks are not sealed.
+    pub(crate) fn chunks(&self) -> usize {
+        self.series
+            .iter()
+            .filter(|head| !head.open.is_empty())
+            .count()
+            + self.full_count
+    }
+}

@@ -1,0 +1,111 @@
+//! Keys of the engine's families. Numbers are big-endian, so that bytes sort as they do.
+
+use model::Timestamp;
+
+use crate::partition::Partition;
+
+/// Family `Meta`: version of everything the engine stores.
+pub(crate) const META_FORMAT: &[u8] = b"format";
+/// Family `Meta`: number of the first commit whose samples are not all in chunks.
+pub(crate) const META_REPLAY_FROM: &[u8] = b"replay-from";
+/// Family `Meta`: first series id never given out.
+pub(crate) const META_NEXT_SERIES: &[u8] = b"next-series";
+
+const COMMIT: u8 = b'c';
+const SEAL: u8 = b's';
+const PRESENCE: u8 = b'p';
+
+/// Family `Log`: a commit.
+pub(crate) fn commit(number: u64) -> [u8; 9] {
+    numbered(COMMIT, number)
+}
+
+/// Reads [`commit`].
+pub(crate) fn commit_number(key: &[u8]) -> Option<u64> {
+    match key.split_first() {
+        Some((&COMMIT, rest)) => rest.try_into().ok().map(u64::from_be_bytes),
+        _ => None,
+    }
+}
+
+/// Family `Log`: what was sealed while commits up to `bound` could hold its samples.
+pub(crate) fn seal(bound: u64, sequence: u64) -> [u8; 17] {
+    let mut key = [0; 17];
+    key[..9].copy_from_slice(&numbered(SEAL, bound));
+    key[9..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// Reads [`seal`].
+pub(crate) fn seal_sequence(key: &[u8]) -> Option<u64> {
+    match key.split_first() {
+        Some((&SEAL, rest)) => rest.get(8..)?.try_into().ok().map(u64::from_be_bytes),
+        _ => None,
+    }
+}
+
+/// Family `Log`: first key of all seal records, and of those from `bound` on.
+pub(crate) fn seal_bound(bound: u64) -> [u8; 9] {
+    numbered(SEAL, bound)
+}
+
+/// Family `Series`: a series id.
+pub(crate) fn series(id: u32) -> [u8; 4] {
+    id.to_be_bytes()
+}
+
+/// Family `Index`: which series have chunks in a partition.
+pub(crate) fn presence(partition: Partition) -> [u8; 5] {
+    let mut key = [PRESENCE; 5];
+    key[1..].copy_from_slice(&partition.to_bytes());
+    key
+}
+
+/// Family `Index`: first key of all presence bitmaps.
+pub(crate) const PRESENCE_PREFIX: &[u8] = &[PRESENCE];
+
+/// Reads [`presence`].
+pub(crate) fn presence_partition(key: &[u8]) -> Option<Partition> {
+    match key.split_first() {
+        Some((&PRESENCE, rest)) => rest.try_into().ok().map(Partition::from_bytes),
+        _ => None,
+    }
+}
+
+fn numbered(kind: u8, number: u64) -> [u8; 9] {
+    let mut key = [kind; 9];
+    key[1..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// Length of a chunk's key.
+pub(crate) const CHUNK_KEY_BYTES: usize = 17;
+/// Length of that part of a chunk's key that names partition, metric and series.
+pub(crate) const CHUNK_SERIES_BYTES: usize = 12;
+
+/// Family `Chunks`: partition, metric, series, start within the partition, sequence. Neighbours
+/// are the chunks of one series, then the series of one metric.
+pub(crate) fn chunk(
+    partition: Partition,
+    (metric, series): (u32, u32),
+    start: Timestamp,
+) -> [u8; CHUNK_KEY_BYTES] {
+    let mut key = [0; CHUNK_KEY_BYTES];
+    key[..CHUNK_SERIES_BYTES].copy_from_slice(&chunk_series(partition, (metric, series)));
+    let offset = start.as_millis().saturating_sub(partition.start_ms());
+    let offset = u32::try_from(offset.max(0)).unwrap_or(u32::MAX);
+    key[12..16].copy_from_slice(&offset.to_be_bytes());
+    key
+}
+
+/// Family `Chunks`: the prefix of all chunks of a series in a partition.
+pub(crate) fn chunk_series(
+    partition: Partition,
+    (metric, series): (u32, u32),
+) -> [u8; CHUNK_SERIES_BYTES] {
+    let mut key = [0; CHUNK_SERIES_BYTES];
+    key[..4].copy_from_slice(&partition.to_bytes());
+    key[4..8].copy_from_slice(&metric.to_be_bytes());
+    key[8..].copy_from_slice(&series.to_be_bytes());
+    key
+}

@@ -1,0 +1,102 @@
+//! What the engine tells about itself. Names are upstream's where the meaning is equal.
+
+use base::metrics::{Counter, Gauge, Histogram, Registry};
+
+/// The engine's metrics, registered once.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    pub(crate) head_series: Gauge,
+    pub(crate) head_chunks: Gauge,
+    pub(crate) series_created: Counter,
+    pub(crate) series_removed: Counter,
+    pub(crate) samples_appended: Counter,
+    pub(crate) out_of_order: Counter,
+    pub(crate) duplicate: Counter,
+    pub(crate) out_of_bounds: Counter,
+    pub(crate) chunks_sealed: Counter,
+    pub(crate) chunk_bytes: Counter,
+    pub(crate) partitions_dropped: Counter,
+    pub(crate) commit_failures: Counter,
+    pub(crate) commit_bytes: Counter,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) log_gaps: Counter,
+    pub(crate) upkeep_failures: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help, &[]);
+        let gauge = |name, help| registry.gauge(name, help, &[]);
+        Self {
+            head_series: gauge(
+                "prometheus_tsdb_head_series",
+                "Total number of series that the engine knows.",
+            ),
+            head_chunks: gauge(
+                "prometheus_tsdb_head_chunks",
+                "Total number of chunks that are not sealed yet.",
+            ),
+            series_created: counter(
+                "prometheus_tsdb_head_series_created_total",
+                "Total number of series created.",
+            ),
+            series_removed: counter(
+                "prometheus_tsdb_head_series_removed_total",
+                "Total number of series removed after their last sample expired.",
+            ),
+            samples_appended: registry.counter(
+                "prometheus_tsdb_head_samples_appended_total",
+                "Total number of appended samples.",
+                &[("type", "float")],
+            ),
+            out_of_order: counter(
+                "prometheus_tsdb_out_of_order_samples_total",
+                "Total number of samples refused since they were older than their series.",
+            ),
+            duplicate: counter(
+                "firewatch_tsdb_duplicate_samples_total",
+                "Total number of samples refused since their series had another value at the time.",
+            ),
+            out_of_bounds: counter(
+                "prometheus_tsdb_out_of_bound_samples_total",
+                "Total number of samples refused since they were too new or past retention.",
+            ),
+            chunks_sealed: counter(
+                "prometheus_tsdb_head_chunks_removed_total",
+                "Total number of chunks sealed and moved out of the head.",
+            ),
+            chunk_bytes: counter(
+                "firewatch_tsdb_sealed_chunk_bytes_total",
+                "Total size of sealed chunks before block compression.",
+            ),
+            partitions_dropped: counter(
+                "prometheus_tsdb_time_retentions_total",
+                "Total number of partitions dropped since they were past retention.",
+            ),
+            commit_failures: counter(
+                "prometheus_tsdb_wal_writes_failed_total",
+                "Total number of commits that could not be written.",
+            ),
+            commit_bytes: counter(
+                "firewatch_tsdb_commit_bytes_total",
+                "Total size of written commits.",
+            ),
+            commit_seconds: registry.histogram(
+                "firewatch_tsdb_commit_duration_seconds",
+                "Time to write and publish one commit.",
+                &[],
+                &[
+                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+                ],
+            ),
+            log_gaps: counter(
+                "prometheus_tsdb_wal_corruptions_total",
+                "Total number of commits found missing or damaged at start.",
+            ),
+            upkeep_failures: counter(
+                "firewatch_tsdb_upkeep_failures_total",
+                "Total number of failed rounds of sealing, truncation and retention.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the caller decides about the engine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kv::KvOptions;
+use model::PromDuration;
+
+/// Whether the engine does its upkeep by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// A thread seals, truncates and retires at this interval, and whenever many chunks are full.
+    Every(Duration),
+    /// Only [`crate::Tsdb::maintain`] does: for tests and tools.
+    Manual,
+}
+
+/// Settings of the engine.
+#[derive(Clone, Debug)]
+pub struct TsdbOptions {
+    /// Directory of the engine; created if missing.
+    pub path: PathBuf,
+    /// How long samples are kept; `None` keeps them forever.
+    pub retention: Option<PromDuration>,
+    /// How long a sample may stay in the log alone before its chunk is sealed, full or not.
+    pub max_chunk_age: PromDuration,
+    /// Who does the upkeep.
+    pub background: Background,
+    /// Settings of the key-value store.
+    pub kv: KvOptions,
+}
+
+impl TsdbOptions {
+    /// The defaults for a directory: 15 days, upkeep every five seconds.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            retention: Some(PromDuration::from_secs(15 * 24 * 3600)),
+            max_chunk_age: PromDuration::from_secs(30 * 60),
+            background: Background::Every(Duration::from_secs(5)),
+            kv: KvOptions::default(),
+        }
+    }
+}

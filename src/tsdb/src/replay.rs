@@ -1,0 +1,192 @@
+//! Opening: known series, partitions, and the samples that are only in the log.
+
+use roaring::RoaringBitmap;
+
+use crate::commit::decode_series;
+use crate::db::Engine;
+use crate::error::TsdbError;
+use crate::head::Newest;
+use crate::keys;
+use crate::record::{self, Row};
+
+/// Version of the engine's stored formats as a whole.
+const FORMAT_VERSION: u32 = 1;
+/// Full chunks are sealed during replay when so many wait, so that memory stays bounded.
+const REPLAY_FULL_CHUNKS: usize = 1 << 16;
+/// Rows replayed between two looks at the number of full chunks.
+const REPLAY_CHECK_ROWS: usize = 1 << 20;
+
+impl Engine {
+    /// Brings memory to the state in which the engine was stopped or killed.
+    pub(crate) fn restore(&self) -> Result<(), TsdbError> {
+        self.check_format()?;
+        self.restore_series()?;
+        self.restore_presence()?;
+        self.restore_seals()?;
+        let replay_from = self.get_number(keys::META_REPLAY_FROM)?.unwrap_or(1);
+        self.upkeep.lock().replay_from = replay_from;
+        self.replay_commits(replay_from)?;
+        Ok(())
+    }
+
+    fn check_format(&self) -> Result<(), TsdbError> {
+        let stored = self.kv.get(kv::Family::Meta, keys::META_FORMAT)?;
+        let Some(stored) = stored else {
+            let mut batch = self.kv.batch();
+            batch.put(
+                kv::Family::Meta,
+                keys::META_FORMAT,
+                &FORMAT_VERSION.to_be_bytes(),
+            );
+            return Ok(self.kv.write(batch)?);
+        };
+        let found = stored
+            .try_into()
+            .map(u32::from_be_bytes)
+            .map_err(|_| TsdbError::corrupt("format version", "it is not four bytes long"))?;
+        if found != FORMAT_VERSION {
+            return Err(TsdbError::FormatVersion {
+                found,
+                expected: FORMAT_VERSION,
+            });
+        }
+        Ok(())
+    }
+
+    fn get_number(&self, key: &[u8]) -> Result<Option<u64>, TsdbError> {
+        let Some(bytes) = self.kv.get(kv::Family::Meta, key)? else {
+            return Ok(None);
+        };
+        let number = bytes.try_into().map(u64::from_be_bytes);
+        number
+            .map(Some)
+            .map_err(|_| TsdbError::corrupt("watermark", "it is not eight bytes long"))
+    }
+
+    fn restore_series(&self) -> Result<(), TsdbError> {
+        let mut scan = self.kv.scan(kv::Family::Series, None);
+        scan.seek(&[]);
+        let mut index = self.index.write();
+        while let Some((key, row)) = scan.current()? {
+            let id = key
+                .try_into()
+                .map(u32::from_be_bytes)
+                .map_err(|_| TsdbError::corrupt("series key", "it is not four bytes long"))?;
+            let entry = decode_series(row)?;
+            index.add(id, &entry.labels);
+            self.catalog.restore(id, entry);
+            scan.advance();
+        }
+        if let Some(next) = self.kv.get(kv::Family::Meta, keys::META_NEXT_SERIES)? {
+            let next = next
+                .try_into()
+                .map(u32::from_be_bytes)
+                .map_err(|_| TsdbError::corrupt("next series", "it is not four bytes long"))?;
+            self.catalog.reserve_ids(next);
+        }
+        self.set_restored_ids(self.catalog.next_id());
+        Ok(())
+    }
+
+    fn restore_presence(&self) -> Result<(), TsdbError> {
+        let mut scan = self.kv.scan(kv::Family::Index, None);
+        scan.seek(keys::PRESENCE_PREFIX);
+        let mut index = self.index.write();
+        while let Some((key, bytes)) = scan.current()? {
+            let Some(partition) = keys::presence_partition(key) else {
+                break;
+            };
+            let series = RoaringBitmap::deserialize_from(bytes)
+                .map_err(|error| TsdbError::corrupt("presence bitmap", error.to_string()))?;
+            index.set_presence(partition, series);
+            scan.advance();
+        }
+        Ok(())
+    }
+
+    /// Learns through which time series are in chunks, so that replay adds nothing twice.
+    fn restore_seals(&self) -> Result<(), TsdbError> {
+        let mut scan = self.kv.scan(kv::Family::Log, None);
+        scan.seek(&keys::seal_bound(0));
+        let mut upkeep = self.upkeep.lock();
+        while let Some((key, bytes)) = scan.current()? {
+            let Some(sequence) = keys::seal_sequence(key) else {
+                break;
+            };
+            upkeep.next_seal = upkeep.next_seal.max(sequence + 1);
+            let sealed = record::decode_seal(bytes)?;
+            let mut locked = self.head.lock_all();
+            for (id, through_ms) in sealed {
+                let head = locked.series(id);
+                if head.newest == Newest::Unknown || head.reserved_ms < through_ms {
+                    head.set_stored(Newest::Time, through_ms, 0.0);
+                }
+            }
+            scan.advance();
+        }
+        Ok(())
+    }
+
+    fn replay_commits(&self, replay_from: u64) -> Result<(), TsdbError> {
+        let mut scan = self.kv.scan(kv::Family::Log, None);
+        scan.seek(&keys::commit(replay_from));
+        let mut expected = replay_from;
+        let mut rows_since_check = 0;
+        let known = self.index.read().all().clone();
+        while let Some((key, bytes)) = scan.current()? {
+            let Some(number) = keys::commit_number(key) else {
+                break;
+            };
+            if number != expected {
+                self.metrics.log_gaps.inc();
+                tracing::error!(expected, found = number, "commits are missing from the log");
+            }
+            match record::decode_commit(bytes) {
+                Ok(rows) => {
+                    rows_since_check += rows.len();
+                    self.replay_rows(&rows, number, &known);
+                }
+                Err(error) => {
+                    self.metrics.log_gaps.inc();
+                    tracing::error!(number, %error, "a commit of the log is lost");
+                }
+            }
+            expected = number + 1;
+            self.committer.resume_after(number);
+            scan.advance();
+            if rows_since_check >= REPLAY_CHECK_ROWS {
+                rows_since_check = 0;
+                if self.head.full_chunks() >= REPLAY_FULL_CHUNKS {
+                    self.seal_full()?;
+                }
+            }
+        }
+        self.committer.resume_after(expected - 1);
+        let replayed = expected - replay_from;
+        tracing::info!(
+            commits = replayed,
+            series = self.catalog.len(),
+            "log replayed"
+        );
+        Ok(())
+    }
+
+    fn replay_rows(&self, rows: &[Row], number: u64, known: &RoaringBitmap) {
+        let mut locked = self.head.lock_all();
+        let mut accepted = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Rows of series that retention removed afterwards are gone with them.
+            if !known.contains(row.series) {
+                continue;
+            }
+            let head = locked.series(row.series);
+            if head.accepts_replay(row.timestamp_ms) {
+                head.reserve(row.timestamp_ms, row.value);
+                accepted.push(*row);
+            }
+        }
+        let began = locked.publish(&accepted, number);
+        drop(locked);
+        self.note_published(&accepted, &began);
+    }
+}

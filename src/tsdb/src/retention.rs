@@ -1,0 +1,100 @@
+//! Retention: partitions past it are dropped whole, then series without samples.
+
+use model::{TimeRange, Timestamp};
+use roaring::RoaringBitmap;
+
+use crate::db::Engine;
+use crate::error::TsdbError;
+use crate::keys;
+use crate::partition::Partition;
+
+impl Engine {
+    /// Drops what ended before retention begins.
+    pub(crate) fn retire(&self, now: Timestamp) -> Result<(), TsdbError> {
+        let Some(retention) = self.options.retention else {
+            return Ok(());
+        };
+        let cutoff = now.saturating_sub(retention);
+        let expired: Vec<Partition> = self
+            .index
+            .read()
+            .partitions(TimeRange::new(Timestamp::MIN, cutoff))
+            .map(|(partition, _)| partition)
+            .filter(|partition| partition.range().end < cutoff)
+            .collect();
+        if expired.is_empty() {
+            return Ok(());
+        }
+        for partition in expired {
+            self.drop_partition(partition)?;
+        }
+        self.remove_empty_series()?;
+        self.bump_all_generations();
+        Ok(())
+    }
+
+    fn drop_partition(&self, partition: Partition) -> Result<(), TsdbError> {
+        let from = partition.to_bytes();
+        // The first key behind every key of the partition; there is no partition behind the last.
+        let below = u32::from_be_bytes(from).saturating_add(1).to_be_bytes();
+        self.kv.drop_files(kv::Family::Chunks, &from, &below)?;
+        let mut batch = self.kv.batch();
+        batch.delete_range(kv::Family::Chunks, &from, &below);
+        batch.delete(kv::Family::Index, &keys::presence(partition));
+        self.kv.write(batch)?;
+        self.index.write().drop_partition(partition);
+        self.metrics.partitions_dropped.inc();
+        tracing::info!(start = %partition.range().start, "partition past retention dropped");
+        Ok(())
+    }
+
+    /// Forgets series that have no sample anywhere.
+    fn remove_empty_series(&self) -> Result<(), TsdbError> {
+        let present = self.index.read().present_in(TimeRange::ALL);
+        let empty: Vec<u32> = self
+            .catalog
+            .ids()
+            .into_iter()
+            .filter(|id| !present.contains(*id))
+            .collect();
+        let removed = self.mark_removed(&empty);
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let mut batch = self.kv.batch();
+        for id in &removed {
+            batch.delete(kv::Family::Series, &keys::series(id));
+        }
+        let next = self.catalog.next_id();
+        batch.put(
+            kv::Family::Meta,
+            keys::META_NEXT_SERIES,
+            &next.to_be_bytes(),
+        );
+        self.kv.write(batch)?;
+        let entries = self.catalog.get_many(removed.iter());
+        let mut index = self.index.write();
+        for (id, entry) in &entries {
+            index.remove(*id, &entry.labels);
+        }
+        drop(index);
+        self.catalog.remove(&removed.iter().collect::<Vec<_>>());
+        self.metrics.series_removed.add(removed.len());
+        Ok(())
+    }
+
+    /// Marks those series dead that have nothing under way either; requests that found them
+    /// before look them up again.
+    fn mark_removed(&self, empty: &[u32]) -> RoaringBitmap {
+        let mut removed = RoaringBitmap::new();
+        for id in empty {
+            let mut locked = self.head.lock(std::iter::once(*id));
+            let head = locked.series(*id);
+            if head.is_idle() && !head.removed {
+                head.removed = true;
+                removed.insert(*id);
+            }
+        }
+        removed
+    }
+}

@@ -1,0 +1,270 @@
+//! Upkeep: full and old chunks move from the head into the store, and the log behind them goes.
+
+use std::collections::BTreeSet;
+
+use model::{PromDuration, Timestamp};
+use storage::ChunkSummary;
+
+use crate::db::{Engine, UpkeepState};
+use crate::error::TsdbError;
+use crate::head::FullChunk;
+use crate::partition::Partition;
+use crate::{keys, record};
+
+/// Chunks written with one batch.
+const CHUNKS_PER_BATCH: usize = 4096;
+/// Old chunks are sealed over a quarter of the age bound, not all at once.
+const AGE_STEPS: u32 = 8;
+/// Commits joined but not written while chunks are collected: one being written, one collecting.
+const COMMITS_UNDER_WAY: u64 = 2;
+
+/// Which chunks a round seals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Full ones, and those whose oldest sample waits in the log for too long.
+    Due,
+    /// All.
+    Everything,
+}
+
+/// A chunk on its way into the store.
+struct Sealable {
+    partition: Partition,
+    metric: u32,
+    full: FullChunk,
+}
+
+impl Engine {
+    /// One round of upkeep.
+    pub(crate) fn maintain(&self) -> Result<(), TsdbError> {
+        let mut upkeep = self.upkeep.lock();
+        let now = self.clock.now();
+        upkeep
+            .commit_times
+            .push_back((self.committer.last_committed(), now));
+        self.seal(&mut upkeep, Scope::Due, now)?;
+        self.truncate_log(&mut upkeep)?;
+        self.retire(now)?;
+        let mut chunks = 0;
+        self.head
+            .for_each_shard(|_, shard| chunks += shard.chunks());
+        #[expect(clippy::cast_precision_loss, reason = "gauges are float64")]
+        {
+            self.metrics.head_chunks.set(chunks as f64);
+            self.metrics.head_series.set(self.catalog.len() as f64);
+        }
+        Ok(())
+    }
+
+    /// Leaves nothing in the head.
+    pub(crate) fn seal_everything(&self) -> Result<(), TsdbError> {
+        let mut upkeep = self.upkeep.lock();
+        self.seal(&mut upkeep, Scope::Everything, self.clock.now())?;
+        self.truncate_log(&mut upkeep)
+    }
+
+    /// Seals the chunks that are full, whatever their age: bounds memory during replay.
+    pub(crate) fn seal_full(&self) -> Result<(), TsdbError> {
+        let mut upkeep = self.upkeep.lock();
+        self.seal(&mut upkeep, Scope::Due, self.clock.now())
+    }
+
+    fn seal(
+        &self,
+        upkeep: &mut UpkeepState,
+        scope: Scope,
+        now: Timestamp,
+    ) -> Result<(), TsdbError> {
+        let due = self.due_commits(upkeep, now);
+        let mut collected: Vec<FullChunk> = Vec::new();
+        self.head.for_each_shard(|number, shard| {
+            shard.close_open(number, |series, first_commit| match scope {
+                Scope::Everything => true,
+                Scope::Due => {
+                    let step = series.wrapping_mul(0x9e37_79b9) >> 16;
+                    due[(step % AGE_STEPS) as usize].is_some_and(|newest| first_commit <= newest)
+                }
+            });
+            collected.extend(shard.full().cloned());
+        });
+        let bound = self.committer.last_committed() + COMMITS_UNDER_WAY;
+        let (mut chunks, orphans) = self.locate(collected, now);
+        self.head.remove_sealed(&orphans);
+        chunks.sort_by_key(|chunk| {
+            let start = chunk.full.chunk.first_timestamp();
+            (chunk.partition, chunk.metric, chunk.full.series, start)
+        });
+        for slice in chunks.chunks(CHUNKS_PER_BATCH) {
+            self.write_chunks(slice, bound, upkeep)?;
+        }
+        Ok(())
+    }
+
+    /// For each step of the age bound the newest commit that is older.
+    fn due_commits(
+        &self,
+        upkeep: &mut UpkeepState,
+        now: Timestamp,
+    ) -> [Option<u64>; AGE_STEPS as usize] {
+        let max_age_ms = self.options.max_chunk_age.as_millis();
+        let mut step: i64 = 0;
+        let due = [(); AGE_STEPS as usize].map(|()| {
+            let early = max_age_ms / 4 * step / i64::from(AGE_STEPS);
+            step += 1;
+            let limit = now.saturating_sub(PromDuration::from_millis(max_age_ms - early));
+            let old = upkeep
+                .commit_times
+                .iter()
+                .take_while(|(_, at)| *at <= limit);
+            old.last().map(|(commit, _)| *commit)
+        });
+        // Entries before the last one that is older than the whole bound say nothing more.
+        let limit = now.saturating_sub(self.options.max_chunk_age);
+        while upkeep
+            .commit_times
+            .get(1)
+            .is_some_and(|(_, at)| *at <= limit)
+        {
+            upkeep.commit_times.pop_front();
+        }
+        due
+    }
+
+    /// Finds partition and metric of each chunk. Chunks of removed series and of partitions past
+    /// retention are orphans: nothing would ever read or drop them.
+    fn locate(&self, collected: Vec<FullChunk>, now: Timestamp) -> (Vec<Sealable>, Vec<u32>) {
+        let oldest = self
+            .options
+            .retention
+            .map(|retention| now.saturating_sub(retention));
+        let expired =
+            |partition: &Partition| oldest.is_some_and(|oldest| partition.range().end < oldest);
+        let mut chunks = Vec::with_capacity(collected.len());
+        let mut orphans = Vec::new();
+        for full in collected {
+            let start = full.chunk.first_timestamp().map(Timestamp::from_millis);
+            let partition = start
+                .and_then(Partition::of)
+                .filter(|partition| !expired(partition));
+            match (partition, self.catalog.get(full.series)) {
+                (Some(partition), Some(entry)) => {
+                    chunks.push(Sealable {
+                        partition,
+                        metric: entry.metric,
+                        full,
+                    });
+                }
+                _ => orphans.push(full.series),
+            }
+        }
+        (chunks, orphans)
+    }
+
+    fn write_chunks(
+        &self,
+        chunks: &[Sealable],
+        bound: u64,
+        upkeep: &mut UpkeepState,
+    ) -> Result<(), TsdbError> {
+        let mut batch = self.kv.batch();
+        let mut sealed: Vec<(u32, i64)> = Vec::with_capacity(chunks.len());
+        let (mut timestamps, mut values, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut total_bytes = 0;
+        for sealable in chunks {
+            let chunk = &sealable.full.chunk;
+            timestamps.clear();
+            values.clear();
+            bytes.clear();
+            chunk.decode_into(&mut timestamps, &mut values);
+            chunkenc::encode(&timestamps, &values, &mut bytes)
+                .map_err(|error| TsdbError::corrupt("head chunk", error.to_string()))?;
+            let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else {
+                continue;
+            };
+            let start = Timestamp::from_millis(*first);
+            let key = keys::chunk(sealable.partition, sealable.id(), start);
+            batch.put(kv::Family::Chunks, &key, &bytes);
+            total_bytes += bytes.len() as u64;
+            sealed.push((sealable.full.series, *last));
+        }
+        let partitions: BTreeSet<Partition> = chunks.iter().map(|chunk| chunk.partition).collect();
+        self.put_presence(&mut batch, &partitions)?;
+        sealed.sort_unstable();
+        batch.put(
+            kv::Family::Log,
+            &keys::seal(bound, upkeep.next_seal),
+            &record::encode_seal(&sealed),
+        );
+        upkeep.next_seal += 1;
+        self.kv.write(batch)?;
+        // From here on queries find the chunks in the store. While both have them, the head's
+        // copy is the one that is read.
+        let series: Vec<u32> = chunks.iter().map(|chunk| chunk.full.series).collect();
+        self.head.remove_sealed(&series);
+        self.metrics.chunks_sealed.add(chunks.len() as u64);
+        self.metrics.chunk_bytes.add(total_bytes);
+        Ok(())
+    }
+
+    fn put_presence(
+        &self,
+        batch: &mut kv::Batch<'_>,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<(), TsdbError> {
+        let index = self.index.read();
+        for partition in partitions {
+            let Some(series) = index.presence(*partition) else {
+                continue;
+            };
+            let mut bytes = Vec::with_capacity(series.serialized_size());
+            series
+                .serialize_into(&mut bytes)
+                .map_err(|error| TsdbError::corrupt("presence bitmap", error.to_string()))?;
+            batch.put(kv::Family::Index, &keys::presence(*partition), &bytes);
+        }
+        Ok(())
+    }
+
+    /// Drops commits whose samples are all in chunks.
+    fn truncate_log(&self, upkeep: &mut UpkeepState) -> Result<(), TsdbError> {
+        // Read first: what is committed while the shards are visited must stay.
+        let next = self.committer.last_committed() + 1;
+        let mut keep_from = next;
+        self.head.for_each_shard(|_, shard| {
+            keep_from = keep_from.min(shard.first_unsealed_commit().unwrap_or(next));
+        });
+        if keep_from <= upkeep.replay_from {
+            return Ok(());
+        }
+        let mut batch = self.kv.batch();
+        batch.put(
+            kv::Family::Meta,
+            keys::META_REPLAY_FROM,
+            &keep_from.to_be_bytes(),
+        );
+        let from = keys::commit(upkeep.replay_from);
+        batch.delete_range(kv::Family::Log, &from, &keys::commit(keep_from));
+        let seals = keys::seal_bound(0);
+        batch.delete_range(kv::Family::Log, &seals, &keys::seal_bound(keep_from));
+        self.kv.write(batch)?;
+        upkeep.replay_from = keep_from;
+        Ok(())
+    }
+}
+
+impl Sealable {
+    fn id(&self) -> (u32, u32) {
+        (self.metric, self.full.series)
+    }
+}
+
+/// What a sealed chunk's own header tells.
+pub(crate) fn summarize(bytes: &[u8]) -> Result<ChunkSummary, chunkenc::DecodeError> {
+    let header = chunkenc::header(bytes)?;
+    Ok(ChunkSummary {
+        first: Timestamp::from_millis(header.first_timestamp),
+        last: Timestamp::from_millis(header.last_timestamp),
+        samples: u32::try_from(header.count).unwrap_or(u32::MAX),
+        values: None,
+    })
+}
