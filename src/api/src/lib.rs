@@ -1,1 +1,31 @@
-//! HTTP API: Prometheus v1, ingest, status pages. The only crate with axum and served JSON.
+//! HTTP: Prometheus' v1 API, ingest, status pages. The only crate with axum and served JSON. Gets
+//! everything it serves handed in and starts nothing but connections.
+
+mod body;
+mod cancel;
+mod cors;
+mod endpoint;
+mod envelope;
+mod form;
+mod home;
+mod json;
+mod lifecycle;
+mod metadata;
+mod metrics;
+mod params;
+pub mod parts;
+mod query;
+mod reply;
+mod router;
+pub mod serve;
+mod status;
+mod targets;
+mod write;
+
+pub use parts::{
+    ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase, Readiness,
+    ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth, TargetSource,
+    TargetsView, WriteReceiver,
+};
+pub use router::router;
+pub use serve::{ServeOptions, serve};

@@ -1,0 +1,268 @@
+//! Answers to queries, written piece by piece: a result of any size takes the memory of one piece
+//! on its way out.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use model::{Labels, Timestamp};
+use promql::{QueryResult, Series, Value, VectorSample};
+
+use crate::envelope::{MAX_ANNOTATIONS, json_response};
+use crate::json::{
+    Escape, Object, push_labels, push_number, push_point, push_string, push_strings,
+};
+
+/// Size at which a piece is handed on.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// A query's result on its way to JSON.
+pub(crate) struct Reply {
+    value: Value,
+    /// The query's time: strings carry it.
+    at: Timestamp,
+    /// Value of `stats`, if asked for.
+    stats: Option<String>,
+    warnings: Vec<String>,
+    infos: Vec<String>,
+    next: Next,
+}
+
+/// What is written next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Head,
+    /// A point of a series; of a vector only the series counts.
+    Item {
+        series: usize,
+        point: usize,
+    },
+    Tail,
+    Nothing,
+}
+
+impl Reply {
+    pub(crate) fn new(result: QueryResult, at: Timestamp, stats: Option<String>) -> Self {
+        let annotations = result.annotations.limited(MAX_ANNOTATIONS);
+        let (warnings, infos) = (annotations.warnings, annotations.infos);
+        Self {
+            value: result.value,
+            at,
+            stats,
+            warnings,
+            infos,
+            next: Next::Head,
+        }
+    }
+
+    /// Keeps the first `limit` series. Source: upstream `truncateResults`.
+    pub(crate) fn truncate(&mut self, limit: usize) {
+        let is_longer = match &mut self.value {
+            Value::Vector(samples) => cut(samples, limit),
+            Value::Matrix(series) => cut(series, limit),
+            Value::Scalar { .. } | Value::String(_) => false,
+        };
+        if is_longer {
+            self.warnings.push(crate::envelope::TRUNCATED.to_owned());
+        }
+    }
+
+    /// Makes the response. The first piece is written here, so call it off the async runtime.
+    pub(crate) fn into_response(mut self) -> Response {
+        let first = self.piece();
+        let body = if self.next == Next::Nothing {
+            Body::from(first)
+        } else {
+            let pieces = std::iter::once(first).chain(self);
+            Body::from_stream(futures_util::stream::iter(
+                pieces.map(Ok::<Bytes, Infallible>),
+            ))
+        };
+        json_response(StatusCode::OK, body)
+    }
+
+    fn piece(&mut self) -> Bytes {
+        let mut out = String::new();
+        while self.next != Next::Nothing && out.len() < PIECE_BYTES {
+            self.next = match self.next {
+                Next::Head => self.push_head(&mut out),
+                Next::Item { series, point } => self.push_item(series, point, &mut out),
+                Next::Tail => self.push_tail(&mut out),
+                Next::Nothing => Next::Nothing,
+            };
+        }
+        Bytes::from(out)
+    }
+
+    fn push_head(&self, out: &mut String) -> Next {
+        let kind = match &self.value {
+            Value::Scalar { .. } => "scalar",
+            Value::String(_) => "string",
+            Value::Vector(_) => "vector",
+            Value::Matrix(_) => "matrix",
+        };
+        out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
+        out.push_str(kind);
+        out.push_str("\",\"result\":[");
+        match &self.value {
+            // Scalars and strings have no encoder of their own upstream: their times are plain
+            // floats, and the number never has an exponent.
+            Value::Scalar { timestamp, value } => {
+                push_number(timestamp.as_seconds(), out);
+                out.push_str(",\"");
+                out.push_str(&model::number::format_plain(*value));
+                out.push('"');
+                Next::Tail
+            }
+            Value::String(text) => {
+                push_number(self.at.as_seconds(), out);
+                out.push(',');
+                push_string(text, Escape::Html, out);
+                Next::Tail
+            }
+            Value::Vector(_) | Value::Matrix(_) => Next::Item {
+                series: 0,
+                point: 0,
+            },
+        }
+    }
+
+    fn push_item(&self, series: usize, point: usize, out: &mut String) -> Next {
+        if series > 0 && point == 0 {
+            out.push(',');
+        }
+        match &self.value {
+            Value::Vector(samples) => match samples.get(series) {
+                Some(sample) => push_sample(sample, out),
+                None => return close(series, out),
+            },
+            Value::Matrix(all) => match all.get(series) {
+                Some(one) => {
+                    let point = push_points(one, point, out);
+                    if point < one.points.len() {
+                        return Next::Item { series, point };
+                    }
+                }
+                None => return close(series, out),
+            },
+            Value::Scalar { .. } | Value::String(_) => return Next::Tail,
+        }
+        Next::Item {
+            series: series + 1,
+            point: 0,
+        }
+    }
+
+    fn push_tail(&self, out: &mut String) -> Next {
+        out.push(']');
+        if let Some(stats) = &self.stats {
+            out.push_str(",\"stats\":");
+            out.push_str(stats);
+        }
+        out.push('}');
+        for (key, texts) in [("warnings", &self.warnings), ("infos", &self.infos)] {
+            if !texts.is_empty() {
+                out.push(',');
+                push_string(key, Escape::Html, out);
+                out.push(':');
+                push_strings(texts, out);
+            }
+        }
+        out.push('}');
+        Next::Nothing
+    }
+}
+
+impl Iterator for Reply {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        (self.next != Next::Nothing).then(|| self.piece())
+    }
+}
+
+/// Takes back the comma before an item that does not exist.
+fn close(series: usize, out: &mut String) -> Next {
+    if series > 0 {
+        out.pop();
+    }
+    Next::Tail
+}
+
+fn push_sample(sample: &VectorSample, out: &mut String) {
+    push_metric(&sample.labels, out);
+    out.push_str("\"value\":");
+    push_point(sample.timestamp, sample.value, out);
+    out.push('}');
+}
+
+/// Writes points from `from` on until the piece is full, and gives the first one left.
+fn push_points(series: &Series, from: usize, out: &mut String) -> usize {
+    if from == 0 {
+        push_metric(&series.labels, out);
+        out.push_str("\"values\":[");
+    }
+    let mut next = from;
+    for (timestamp_ms, value) in &series.points[from..] {
+        if next > 0 {
+            out.push(',');
+        }
+        push_point(Timestamp::from_millis(*timestamp_ms), *value, out);
+        next += 1;
+        if out.len() >= PIECE_BYTES {
+            break;
+        }
+    }
+    if next == series.points.len() {
+        out.push_str("]}");
+    }
+    next
+}
+
+fn push_metric(labels: &Labels, out: &mut String) {
+    out.push_str("{\"metric\":");
+    push_labels(labels, out);
+    out.push(',');
+}
+
+fn cut<T>(items: &mut Vec<T>, limit: usize) -> bool {
+    let is_longer = items.len() > limit;
+    items.truncate(limit);
+    is_longer
+}
+
+/// What a query cost, as `stats` shows it. Times in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Timings {
+    pub(crate) queue_seconds: f64,
+    pub(crate) evaluation_seconds: f64,
+}
+
+/// The value of `stats`.
+pub(crate) fn push_stats(timings: Timings, stats: &promql::QueryStats, out: &mut String) {
+    let mut object = Object::begin(out);
+    let mut times = Object::begin(object.key("timings"));
+    times
+        .number("evalTotalTime", timings.evaluation_seconds)
+        .number("resultSortTime", 0.0)
+        .number("queryPreparationTime", 0.0)
+        .number("innerEvalTime", timings.evaluation_seconds)
+        .number("execQueueTime", timings.queue_seconds)
+        .number(
+            "execTotalTime",
+            timings.queue_seconds + timings.evaluation_seconds,
+        );
+    times.end();
+    let mut samples = Object::begin(object.key("samples"));
+    samples
+        .integer("totalQueryableSamples", stats.queryable_samples)
+        .integer("samplesRead", stats.samples_read)
+        .integer("peakSamples", stats.peak_samples);
+    samples.end();
+    object.end();
+}
+
+#[cfg(test)]
+mod tests;

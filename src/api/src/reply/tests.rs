@@ -1,0 +1,136 @@
+//! Replies as whole texts, and cut into pieces.
+
+use promql::{Annotations, QueryStats};
+
+use super::*;
+
+fn reply(value: Value) -> Reply {
+    let annotations = Annotations::default();
+    let result = QueryResult {
+        value,
+        annotations,
+        stats: QueryStats::default(),
+    };
+    Reply::new(result, Timestamp::from_millis(1_050), None)
+}
+
+fn text(reply: Reply) -> String {
+    reply
+        .map(|piece| String::from_utf8(piece.to_vec()).unwrap())
+        .collect()
+}
+
+#[track_caller]
+fn check(reply: Reply, data: &str) {
+    assert_eq!(
+        text(reply),
+        format!("{{\"status\":\"success\",\"data\":{data}}}")
+    );
+}
+
+fn labels(value: &str) -> Labels {
+    Labels::from_pairs([("__name__", "m"), ("A", value)]).unwrap()
+}
+
+fn sample(value: f64) -> VectorSample {
+    VectorSample {
+        labels: labels("<1>"),
+        timestamp: Timestamp::from_millis(1_050),
+        value,
+    }
+}
+
+#[test]
+fn writes_each_kind_of_value() {
+    let timestamp = Timestamp::from_millis(1_050);
+    check(
+        reply(Value::Scalar {
+            timestamp,
+            value: 1e21,
+        }),
+        r#"{"resultType":"scalar","result":[1.05,"1000000000000000000000"]}"#,
+    );
+    check(
+        reply(Value::String("a<b".into())),
+        r#"{"resultType":"string","result":[1.05,"a\u003cb"]}"#,
+    );
+    check(
+        reply(Value::Vector(vec![])),
+        r#"{"resultType":"vector","result":[]}"#,
+    );
+    check(
+        reply(Value::Matrix(vec![])),
+        r#"{"resultType":"matrix","result":[]}"#,
+    );
+    check(
+        reply(Value::Vector(vec![sample(1e21), sample(0.5)])),
+        r#"{"resultType":"vector","result":[{"metric":{"A":"<1>","__name__":"m"},"value":[1.050,"1e+21"]},{"metric":{"A":"<1>","__name__":"m"},"value":[1.050,"0.5"]}]}"#,
+    );
+    let series = Series {
+        labels: Labels::empty(),
+        points: vec![(0, 1.0), (1500, f64::NAN)],
+    };
+    check(
+        reply(Value::Matrix(vec![series.clone(), series])),
+        r#"{"resultType":"matrix","result":[{"metric":{},"values":[[0,"1"],[1.500,"NaN"]]},{"metric":{},"values":[[0,"1"],[1.500,"NaN"]]}]}"#,
+    );
+}
+
+#[test]
+fn adds_stats_and_annotations() {
+    let mut reply = reply(Value::Vector(vec![sample(1.0), sample(2.0)]));
+    reply.stats = Some("{}".to_owned());
+    reply.infos.push("i".to_owned());
+    reply.truncate(1);
+    assert_eq!(
+        text(reply),
+        r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"A":"<1>","__name__":"m"},"value":[1.050,"1"]}],"stats":{}},"warnings":["results truncated due to limit"],"infos":["i"]}"#
+    );
+}
+
+#[test]
+fn pieces_make_up_the_whole() {
+    let points: Vec<(i64, f64)> = (0..20_000).map(|at| (at * 1000, at as f64 / 7.0)).collect();
+    let lengths = [0, 1, 20_000, 3, 9_000];
+    let series: Vec<Series> = lengths
+        .iter()
+        .map(|length| Series {
+            labels: labels("x"),
+            points: points[..*length].to_vec(),
+        })
+        .filter(|series| !series.points.is_empty())
+        .collect();
+    let pieces: Vec<Bytes> = reply(Value::Matrix(series.clone())).collect();
+    assert!(pieces.len() > 5);
+    assert!(pieces.iter().all(|piece| piece.len() < PIECE_BYTES + 1000));
+    let whole = text(reply(Value::Matrix(series.clone())));
+    let parsed: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    let result = parsed["data"]["result"].as_array().unwrap();
+    assert_eq!(result.len(), series.len());
+    for (got, want) in result.iter().zip(&series) {
+        let values = got["values"].as_array().unwrap();
+        assert_eq!(values.len(), want.points.len());
+        let last = values.last().and_then(|point| point[1].as_str()).unwrap();
+        assert_eq!(last.parse(), Ok(want.points[want.points.len() - 1].1));
+    }
+}
+
+#[test]
+fn stats_have_upstreams_shape() {
+    let stats = QueryStats {
+        queryable_samples: 3,
+        samples_read: 2,
+        peak_samples: 1,
+        peak_bytes: 9,
+    };
+    let timings = Timings {
+        queue_seconds: 0.25,
+        evaluation_seconds: 1.5,
+    };
+    let mut out = String::new();
+    push_stats(timings, &stats, &mut out);
+    assert_eq!(
+        out,
+        r#"{"timings":{"evalTotalTime":1.5,"resultSortTime":0,"queryPreparationTime":0,"innerEvalTime":1.5,"execQueueTime":0.25,"execTotalTime":1.75},"samples":{"totalQueryableSamples":3,"samplesRead":2,"peakSamples":1}}"#
+    );
+}

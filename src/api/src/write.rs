@@ -1,0 +1,129 @@
+//! `write`: remote write 1.0. A request is answered when its commit is written.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base::ErrorKind;
+use base::metrics::Counter;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use parking_lot::Mutex;
+use remote::{DecodeError, WriteDecoder};
+use storage::{AppendError, AppendPolicy, Appender, Durability, PendingAppend};
+
+use crate::body::{BodyError, read_limited};
+use crate::envelope::text_error;
+use crate::parts::{Parts, WriteReceiver};
+
+const DISABLED: &str =
+    "remote write receiver needs to be enabled with --web.enable-remote-write-receiver";
+
+/// The receiving side of remote write.
+pub(crate) struct Writer {
+    parts: Parts,
+    /// Decoders that are not in use; each keeps its memory.
+    decoders: Mutex<Vec<WriteDecoder>>,
+    invalid_labels: Counter,
+}
+
+enum WriteError {
+    Decode(DecodeError),
+    Append(AppendError),
+}
+
+impl Writer {
+    pub(crate) fn new(parts: &Parts) -> Self {
+        let invalid_labels = parts.registry.counter(
+            "prometheus_api_remote_write_invalid_labels_samples_total",
+            "The total number of received remote write samples and histogram samples which were \
+             rejected due to invalid labels.",
+            &[],
+        );
+        Self {
+            parts: parts.clone(),
+            decoders: Mutex::default(),
+            invalid_labels,
+        }
+    }
+
+    /// Decodes and validates a request. CPU-bound.
+    fn append(&self, body: &[u8], appender: &dyn Appender) -> Result<PendingAppend, WriteError> {
+        let mut decoder = self.decoders.lock().pop().unwrap_or_default();
+        let pending = match decoder.decode(body) {
+            Ok(request) => appender
+                .append(&request, AppendPolicy::RollBack, Durability::Acknowledged)
+                .map_err(WriteError::Append),
+            Err(error) => Err(WriteError::Decode(error)),
+        };
+        self.decoders.lock().push(decoder);
+        pending
+    }
+
+    /// Takes a request to its end.
+    async fn store(self: Arc<Self>, body: Bytes) -> Response {
+        let storage = match self.parts.storage.get() {
+            Ok(storage) => storage,
+            Err(error) => return text_error(StatusCode::INTERNAL_SERVER_ERROR, error),
+        };
+        let writer = Arc::clone(&self);
+        let work = move || writer.append(&body, &*storage.appender);
+        let pending = match self.parts.ingest_pool.run(work).await {
+            Ok(Ok(pending)) => pending,
+            Ok(Err(WriteError::Decode(error))) => {
+                tracing::warn!(%error, "remote write request does not decode");
+                return text_error(StatusCode::BAD_REQUEST, error);
+            }
+            Ok(Err(WriteError::Append(error))) => return refusal(&error),
+            Err(error) => return text_error(StatusCode::SERVICE_UNAVAILABLE, error),
+        };
+        match pending.wait().await {
+            Ok(outcome) => {
+                self.invalid_labels.add(outcome.rejected.invalid_labels);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            Err(error) => refusal(&error),
+        }
+    }
+}
+
+fn refusal(error: &AppendError) -> Response {
+    let text = base::report(error);
+    match error.kind() {
+        ErrorKind::BadData => {
+            tracing::debug!(error = text, "remote write request refused");
+            text_error(StatusCode::BAD_REQUEST, text)
+        }
+        _ => {
+            tracing::error!(error = text, "remote write request failed");
+            text_error(StatusCode::INTERNAL_SERVER_ERROR, text)
+        }
+    }
+}
+
+/// Stores the samples of a request.
+pub(crate) async fn write(
+    State(writer): State<Arc<Writer>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    if writer.parts.settings.write_receiver == WriteReceiver::Disabled {
+        return text_error(StatusCode::NOT_FOUND, DISABLED);
+    }
+    let header = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let content_type = header(header::CONTENT_TYPE);
+    if let Err(error) = remote::check_media(content_type, header(header::CONTENT_ENCODING)) {
+        return text_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+    }
+    match read_limited(body, remote::MAX_BODY_BYTES).await {
+        Ok(body) => writer.store(body).await,
+        Err(BodyError::TooLarge) => text_error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "http: request body too large",
+        ),
+        Err(BodyError::Broken) => {
+            text_error(StatusCode::BAD_REQUEST, "reading the request body failed")
+        }
+    }
+}
