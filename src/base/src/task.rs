@@ -64,11 +64,15 @@ impl TaskGroup {
     /// Waits until all tasks have ended.
     pub async fn join(&mut self) {
         while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                tracing::error!(%error, "task panicked");
-            }
+            log_panic(ended);
+        }
+    }
+
+    /// Forgets tasks that have ended, without waiting for the others. Owners whose tasks come and
+    /// go call it now and then.
+    pub fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            log_panic(ended);
         }
     }
 
@@ -82,5 +86,13 @@ impl TaskGroup {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
+    }
+}
+
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "task panicked");
     }
 }
