@@ -5,6 +5,7 @@ mod text;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use promql_syntax::ast::PosRange;
+use promql_syntax::line_and_column;
 
 pub(crate) use text::{Annotation, Monotonicity};
 
@@ -66,7 +67,10 @@ struct Entry {
 
 impl Notes {
     pub(crate) fn new(query: &str) -> Self {
-        Self { query: query.to_owned(), found: Mutex::default() }
+        Self {
+            query: query.to_owned(),
+            found: Mutex::default(),
+        }
     }
 
     /// Adds an annotation unless it is already there. One that counts is merged with its equal.
@@ -92,18 +96,19 @@ impl Notes {
         }
     }
 
-    /// ` (line:column)`, both from 1, the column in bytes. Source: upstream `StartPosInput`.
+    /// The part of the query's text that stands there, if the text is known.
+    pub(crate) fn source(&self, pos: PosRange) -> Option<&str> {
+        self.query
+            .get(pos.start..pos.end)
+            .filter(|text| !text.is_empty())
+    }
+
+    /// ` (line:column)` where the query's text is known.
     fn position(&self, pos: PosRange) -> String {
-        let Some(before) = self.query.as_bytes().get(..pos.start) else { return String::new() };
         if self.query.is_empty() {
             return String::new();
         }
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = match before.iter().rposition(|byte| *byte == b'\n') {
-            Some(newline) => before.len() - newline,
-            None => before.len() + 1,
-        };
-        format!(" ({line}:{column})")
+        format!(" ({})", line_and_column(&self.query, pos.start))
     }
 
     /// What was collected.
@@ -111,14 +116,20 @@ impl Notes {
         let found = std::mem::take(&mut *self.found.lock());
         let mut annotations = Annotations::default();
         for entry in found.entries {
-            let detail = entry.detail.map(|detail| detail.to_string()).unwrap_or_default();
+            let detail = entry
+                .detail
+                .map(|detail| detail.to_string())
+                .unwrap_or_default();
             let line = if self.query.is_empty() {
                 entry.text
             } else {
                 format!("{}{detail}{}", entry.text, entry.position)
             };
-            let lines =
-                if entry.is_warning { &mut annotations.warnings } else { &mut annotations.infos };
+            let lines = if entry.is_warning {
+                &mut annotations.warnings
+            } else {
+                &mut annotations.infos
+            };
             lines.push(line);
         }
         annotations
@@ -143,8 +154,10 @@ mod tests {
         );
         assert_eq!(
             annotations.infos,
-            ["PromQL info: metric might not be a counter, name does not end in \
-              _total/_sum/_count/_bucket: \"x\" (1:1)"]
+            [
+                "PromQL info: metric might not be a counter, name does not end in \
+              _total/_sum/_count/_bucket: \"x\" (1:1)"
+            ]
         );
     }
 
@@ -154,7 +167,10 @@ mod tests {
         for (at, bound, difference) in [(1_000, 2.0, 0.125), (61_000, 1.0, 3.0)] {
             let detail = Monotonicity::new(at, (bound, bound), difference);
             notes.add(
-                &Annotation::ForcedMonotonicity { metric: "x", detail },
+                &Annotation::ForcedMonotonicity {
+                    metric: "x",
+                    detail,
+                },
                 PosRange::new(24, 25),
             );
         }

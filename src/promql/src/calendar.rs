@@ -42,7 +42,11 @@ impl CivilTime {
             day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let march_month = (5 * day_of_march_year + 2) / 153;
         let day = day_of_march_year - (153 * march_month + 2) / 5 + 1;
-        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let month = if march_month < 10 {
+            march_month + 3
+        } else {
+            march_month - 9
+        };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         let day_of_year = if month <= 2 {
             day_of_march_year - 305
@@ -104,7 +108,11 @@ mod tests {
         ] {
             let time = CivilTime::from_seconds(seconds);
             assert_eq!(time.to_string(), text);
-            assert_eq!((time.day_of_year, time.day_of_week), (day_of_year, day_of_week), "{text}");
+            assert_eq!(
+                (time.day_of_year, time.day_of_week),
+                (day_of_year, day_of_week),
+                "{text}"
+            );
         }
     }
 
@@ -114,13 +122,26 @@ mod tests {
         for day in 0..146_097 {
             let today = CivilTime::from_seconds(day * SECONDS_PER_DAY);
             let want = if previous.day < previous.days_in_month() {
-                (previous.year, previous.month, previous.day + 1, previous.day_of_year + 1)
+                (
+                    previous.year,
+                    previous.month,
+                    previous.day + 1,
+                    previous.day_of_year + 1,
+                )
             } else if previous.month < 12 {
-                (previous.year, previous.month + 1, 1, previous.day_of_year + 1)
+                (
+                    previous.year,
+                    previous.month + 1,
+                    1,
+                    previous.day_of_year + 1,
+                )
             } else {
                 (previous.year + 1, 1, 1, 1)
             };
-            assert_eq!((today.year, today.month, today.day, today.day_of_year), want);
+            assert_eq!(
+                (today.year, today.month, today.day, today.day_of_year),
+                want
+            );
             previous = today;
         }
     }

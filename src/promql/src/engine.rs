@@ -83,7 +83,10 @@ impl ParsedQuery {
 impl From<Expr> for ParsedQuery {
     /// An expression whose text is not known: annotations will have no positions.
     fn from(expr: Expr) -> Self {
-        Self { expr, text: String::new() }
+        Self {
+            expr,
+            text: String::new(),
+        }
     }
 }
 
@@ -123,7 +126,10 @@ impl Engine {
     /// The query does not parse.
     pub fn parse(&self, query: &str) -> Result<ParsedQuery, EngineError> {
         let expr = parse_expr(query, &self.options.parser).map_err(EngineError::Parse)?;
-        Ok(ParsedQuery { expr, text: query.to_owned() })
+        Ok(ParsedQuery {
+            expr,
+            text: query.to_owned(),
+        })
     }
 
     /// Evaluates a query at one instant.
@@ -154,7 +160,11 @@ impl Engine {
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
         let at_ms = at.as_millis();
-        let times = QueryTimes { start_ms: at_ms, end_ms: at_ms, step_ms: 0 };
+        let times = QueryTimes {
+            start_ms: at_ms,
+            end_ms: at_ms,
+            step_ms: 0,
+        };
         self.run(storage, query, times, context)
     }
 
@@ -174,7 +184,12 @@ impl Engine {
         step: PromDuration,
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
-        self.range_parsed(storage, &self.parse(query)?, QueryRange { start, end, step }, context)
+        self.range_parsed(
+            storage,
+            &self.parse(query)?,
+            QueryRange { start, end, step },
+            context,
+        )
     }
 
     /// As [`Engine::range`].
@@ -211,10 +226,14 @@ impl Engine {
     ) -> Result<Option<Plan>, EngineError> {
         let options = PlanOptions {
             times,
-            lookback: context.lookback_delta.unwrap_or(self.options.lookback_delta),
+            lookback: context
+                .lookback_delta
+                .unwrap_or(self.options.lookback_delta),
             default_subquery_step: self.options.default_subquery_step,
         };
-        let Some(mut plan) = build(&query.expr, &options)? else { return Ok(None) };
+        let Some(mut plan) = build(&query.expr, &options)? else {
+            return Ok(None);
+        };
         optimise(&mut plan);
         resolve_ranges(&mut plan);
         Ok(Some(plan))
@@ -247,7 +266,11 @@ impl Engine {
         shared.limits.check()?;
         let mut build_context = BuildContext::new(storage, shared.clone(), times);
         let value = collect::collect(&plan, times, &shared, &mut build_context)?;
-        Ok(QueryResult { value, annotations: shared.notes.take(), stats: shared.limits.stats() })
+        Ok(QueryResult {
+            value,
+            annotations: shared.notes.take(),
+            stats: shared.limits.stats(),
+        })
     }
 }
 
@@ -260,7 +283,11 @@ fn times_of(range: QueryRange) -> Result<QueryTimes, EngineError> {
                 .to_owned(),
         ));
     }
-    Ok(QueryTimes { start_ms: range.start.as_millis(), end_ms: range.end.as_millis(), step_ms })
+    Ok(QueryTimes {
+        start_ms: range.start.as_millis(),
+        end_ms: range.end.as_millis(),
+        step_ms,
+    })
 }
 
 #[cfg(test)]

@@ -23,9 +23,7 @@ pub enum EngineError {
     #[error("query was canceled in {0}")]
     Canceled(&'static str),
     /// The query needs more memory than it may have.
-    #[error(
-        "query processing would load too many samples into memory in query execution"
-    )]
+    #[error("query processing would load too many samples into memory in query execution")]
     TooManySamples,
     /// Storage failed.
     #[error("expanding series: {}", base::report(.0))]
@@ -110,8 +108,8 @@ pub enum FunctionError {
     /// A label that `label_join` would read.
     #[error("invalid source label name in label_join(): {0}")]
     SourceLabel(String),
-    /// The label of `count_values`.
-    #[error("invalid label name {}", model::quote::quoted(.0))]
+    /// The label of `count_values`, in quotes.
+    #[error("invalid label name {0}")]
     CountValuesLabel(String),
     /// A label that a function made is too long.
     #[error("{0}")]

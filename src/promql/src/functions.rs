@@ -80,19 +80,40 @@ type Table = &'static [(&'static str, Implementation)];
 
 const SPECIAL: Table = &[
     ("absent", Implementation::Special(Special::Absent)),
-    ("absent_over_time", Implementation::Special(Special::AbsentOverTime)),
+    (
+        "absent_over_time",
+        Implementation::Special(Special::AbsentOverTime),
+    ),
     ("end", Implementation::Special(Special::End)),
-    ("histogram_fraction", Implementation::Special(Special::HistogramFraction)),
-    ("histogram_quantile", Implementation::Special(Special::HistogramQuantile)),
-    ("histogram_quantiles", Implementation::Special(Special::HistogramQuantiles)),
+    (
+        "histogram_fraction",
+        Implementation::Special(Special::HistogramFraction),
+    ),
+    (
+        "histogram_quantile",
+        Implementation::Special(Special::HistogramQuantile),
+    ),
+    (
+        "histogram_quantiles",
+        Implementation::Special(Special::HistogramQuantiles),
+    ),
     ("label_join", Implementation::Special(Special::LabelJoin)),
-    ("label_replace", Implementation::Special(Special::LabelReplace)),
+    (
+        "label_replace",
+        Implementation::Special(Special::LabelReplace),
+    ),
     ("pi", Implementation::Special(Special::Pi)),
     ("range", Implementation::Special(Special::Range)),
     ("scalar", Implementation::Special(Special::Scalar)),
     ("sort", Implementation::Special(Special::Sort)),
-    ("sort_by_label", Implementation::Special(Special::SortByLabel)),
-    ("sort_by_label_desc", Implementation::Special(Special::SortByLabelDesc)),
+    (
+        "sort_by_label",
+        Implementation::Special(Special::SortByLabel),
+    ),
+    (
+        "sort_by_label_desc",
+        Implementation::Special(Special::SortByLabelDesc),
+    ),
     ("sort_desc", Implementation::Special(Special::SortDesc)),
     ("start", Implementation::Special(Special::Start)),
     ("step", Implementation::Special(Special::Step)),

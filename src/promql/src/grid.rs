@@ -11,7 +11,11 @@ pub(crate) struct Grid {
 impl Grid {
     /// A single instant.
     pub(crate) const fn instant(at_ms: i64) -> Self {
-        Self { start_ms: at_ms, step_ms: 1, count: 1 }
+        Self {
+            start_ms: at_ms,
+            step_ms: 1,
+            count: 1,
+        }
     }
 
     /// The instants `start, start + step, …` up to `end`; `None` when there is none, or more than
@@ -22,7 +26,11 @@ impl Grid {
         }
         let steps = (i128::from(end_ms) - i128::from(start_ms)) / i128::from(step_ms) + 1;
         let count = usize::try_from(steps).ok()?;
-        Some(Self { start_ms, step_ms, count })
+        Some(Self {
+            start_ms,
+            step_ms,
+            count,
+        })
     }
 
     /// The multiples of `step` in `(after, end]`, as subqueries use them; `None` when there is none.
@@ -30,7 +38,8 @@ impl Grid {
         if step_ms < 1 {
             return None;
         }
-        let start = (i128::from(after_ms).div_euclid(i128::from(step_ms)) + 1) * i128::from(step_ms);
+        let start =
+            (i128::from(after_ms).div_euclid(i128::from(step_ms)) + 1) * i128::from(step_ms);
         Self::range(i64::try_from(start).ok()?, end_ms, step_ms)
     }
 
@@ -57,7 +66,8 @@ impl Grid {
     /// The instant number `index`.
     pub(crate) fn at(&self, index: usize) -> i64 {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
-        self.start_ms.saturating_add(self.step_ms.saturating_mul(index))
+        self.start_ms
+            .saturating_add(self.step_ms.saturating_mul(index))
     }
 
     /// All instants.
@@ -115,7 +125,8 @@ impl Reference {
     /// The instant number `index`.
     pub(crate) fn at(&self, index: usize) -> i64 {
         let index = i64::try_from(index).unwrap_or(i64::MAX);
-        self.start_ms.saturating_add(self.step_ms.saturating_mul(index))
+        self.start_ms
+            .saturating_add(self.step_ms.saturating_mul(index))
     }
 
     /// Whether any window `(instant - window, instant]` holds an instant of `first..=last`.

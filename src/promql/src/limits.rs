@@ -64,12 +64,14 @@ impl Limits {
 
     /// Counts samples that came from storage.
     pub(crate) fn count_read(&self, samples: usize) {
-        self.samples_read.fetch_add(wide(samples), Ordering::Relaxed);
+        self.samples_read
+            .fetch_add(wide(samples), Ordering::Relaxed);
     }
 
     /// Counts samples that took part, once for every step.
     pub(crate) fn count_queryable(&self, samples: usize) {
-        self.queryable_samples.fetch_add(wide(samples), Ordering::Relaxed);
+        self.queryable_samples
+            .fetch_add(wide(samples), Ordering::Relaxed);
     }
 
     /// What the query has cost so far.
@@ -83,9 +85,15 @@ impl Limits {
     }
 
     fn add(&self, bytes: u64, samples: u64) -> Result<(), EngineError> {
-        let now = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let now = self
+            .bytes
+            .fetch_add(bytes, Ordering::Relaxed)
+            .saturating_add(bytes);
         self.peak_bytes.fetch_max(now, Ordering::Relaxed);
-        let held = self.samples.fetch_add(samples, Ordering::Relaxed).saturating_add(samples);
+        let held = self
+            .samples
+            .fetch_add(samples, Ordering::Relaxed)
+            .saturating_add(samples);
         self.peak_samples.fetch_max(held, Ordering::Relaxed);
         if now > self.max_bytes || held > self.max_samples {
             return Err(EngineError::TooManySamples);
@@ -114,7 +122,11 @@ pub(crate) struct Reservation {
 impl Reservation {
     /// Nothing yet.
     pub(crate) fn empty(limits: &Arc<Limits>) -> Self {
-        Self { limits: Arc::clone(limits), bytes: 0, samples: 0 }
+        Self {
+            limits: Arc::clone(limits),
+            bytes: 0,
+            samples: 0,
+        }
     }
 
     /// Reserves bytes.
@@ -171,7 +183,10 @@ mod tests {
     fn reservations_come_back_when_dropped() {
         let limits = Arc::new(Limits::new(100, 10, None));
         let first = Reservation::bytes(&limits, 60).expect("fits");
-        assert!(matches!(Reservation::bytes(&limits, 50), Err(EngineError::TooManySamples)));
+        assert!(matches!(
+            Reservation::bytes(&limits, 50),
+            Err(EngineError::TooManySamples)
+        ));
         drop(first);
         let mut second = Reservation::bytes(&limits, 90).expect("fits again");
         assert!(second.add(0, 11).is_err());
@@ -185,8 +200,14 @@ mod tests {
     #[test]
     fn the_stop_check_decides_the_error() {
         for (reason, text) in [
-            (StopReason::Timeout, "query timed out in expression evaluation"),
-            (StopReason::Canceled, "query was canceled in expression evaluation"),
+            (
+                StopReason::Timeout,
+                "query timed out in expression evaluation",
+            ),
+            (
+                StopReason::Canceled,
+                "query was canceled in expression evaluation",
+            ),
         ] {
             let limits = Limits::new(0, 0, Some(Arc::new(move || Some(reason))));
             let error = limits.check().expect_err("has to stop");

@@ -23,7 +23,10 @@ pub(crate) fn go_min(a: f64, b: f64) -> f64 {
 }
 
 /// The whole part of a number, clamped to what fits; zero for NaN.
-#[expect(clippy::cast_possible_truncation, reason = "clamping is what is wanted")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "clamping is what is wanted"
+)]
 pub(crate) fn to_i64(value: f64) -> i64 {
     value as i64
 }
@@ -46,7 +49,8 @@ pub(crate) fn count(value: usize) -> f64 {
 /// Seconds since the epoch of a value, as Go converts: out of range and NaN become the smallest
 /// integer.
 pub(crate) fn go_i64(value: f64) -> i64 {
-    if value >= -9_223_372_036_854_775_808.0 && value < 9_223_372_036_854_775_808.0 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&value) {
         to_i64(value)
     } else {
         i64::MIN
@@ -67,7 +71,10 @@ mod tests {
 
     #[test]
     fn conversions_clamp_or_follow_go() {
-        assert_eq!((go_i64(f64::NAN), go_i64(1e30), go_i64(-1.9)), (i64::MIN, i64::MIN, -1));
+        assert_eq!(
+            (go_i64(f64::NAN), go_i64(1e30), go_i64(-1.9)),
+            (i64::MIN, i64::MIN, -1)
+        );
         assert_eq!((to_i64(1e30), to_index(-3.0)), (i64::MAX, 0));
     }
 }

@@ -72,7 +72,10 @@ pub(crate) struct SeriesMeta {
 impl SeriesMeta {
     /// A series that keeps its name.
     pub(crate) fn new(labels: Labels) -> Self {
-        Self { labels, drop_name: false }
+        Self {
+            labels,
+            drop_name: false,
+        }
     }
 }
 
@@ -98,7 +101,10 @@ pub(crate) trait RangeOperator: Send {
 
 /// How much memory a list of series takes.
 pub(crate) fn metas_bytes(metas: &[SeriesMeta]) -> usize {
-    metas.iter().map(|meta| size_of::<SeriesMeta>() + meta.labels.as_packed().len()).sum()
+    metas
+        .iter()
+        .map(|meta| size_of::<SeriesMeta>() + meta.labels.as_packed().len())
+        .sum()
 }
 
 impl Shared {
@@ -106,7 +112,10 @@ impl Shared {
     pub(crate) fn drop_name(&self, meta: SeriesMeta) -> SeriesMeta {
         match self.name_removal {
             NameRemoval::Immediate => SeriesMeta::new(without_metadata(&meta.labels)),
-            NameRemoval::Delayed => SeriesMeta { labels: meta.labels, drop_name: true },
+            NameRemoval::Delayed => SeriesMeta {
+                labels: meta.labels,
+                drop_name: true,
+            },
         }
     }
 }

@@ -14,8 +14,14 @@ struct Rule {
 
 /// All rules in the order in which they run.
 const RULES: [Rule; 2] = [
-    Rule { name: "constant folding", apply: constant_folding::apply },
-    Rule { name: "step invariant", apply: step_invariant::apply },
+    Rule {
+        name: "constant folding",
+        apply: constant_folding::apply,
+    },
+    Rule {
+        name: "step invariant",
+        apply: step_invariant::apply,
+    },
 ];
 
 /// Applies all rules.

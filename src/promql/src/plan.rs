@@ -189,7 +189,11 @@ impl Node {
             NodeKind::Binary(binary) => {
                 let both_scalar = binary.rhs.value_type() == ValueType::Scalar
                     && binary.lhs.value_type() == ValueType::Scalar;
-                if both_scalar { ValueType::Scalar } else { ValueType::Vector }
+                if both_scalar {
+                    ValueType::Scalar
+                } else {
+                    ValueType::Vector
+                }
             }
         }
     }
@@ -202,9 +206,12 @@ impl Node {
             | NodeKind::Selector(_)
             | NodeKind::Matrix(_) => Vec::new(),
             NodeKind::Subquery(subquery) => vec![&mut subquery.expr],
-            NodeKind::Aggregate(aggregate) => {
-                aggregate.param.as_deref_mut().into_iter().chain([&mut *aggregate.expr]).collect()
-            }
+            NodeKind::Aggregate(aggregate) => aggregate
+                .param
+                .as_deref_mut()
+                .into_iter()
+                .chain([&mut *aggregate.expr])
+                .collect(),
             NodeKind::Binary(binary) => vec![&mut binary.lhs, &mut binary.rhs],
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
             NodeKind::Call(call) => call.args.iter_mut().collect(),

@@ -14,7 +14,10 @@ pub(crate) struct Bitmap {
 impl Bitmap {
     /// No step of `len`.
     pub(crate) fn none(len: usize) -> Self {
-        Self { words: SmallVec::from_elem(0, len.div_ceil(WORD_BITS)), len }
+        Self {
+            words: SmallVec::from_elem(0, len.div_ceil(WORD_BITS)),
+            len,
+        }
     }
 
     /// All steps of `len`.
@@ -74,7 +77,10 @@ impl Bitmap {
 
     /// How many steps are in the set.
     pub(crate) fn count(&self) -> usize {
-        self.words.iter().map(|word| word.count_ones() as usize).sum()
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
     }
 
     /// Whether the sets share a step.

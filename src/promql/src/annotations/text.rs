@@ -26,7 +26,10 @@ pub(crate) enum Annotation<'a> {
     /// A rate of something whose type is known and is no counter.
     NonCounterType { metric: &'a str, kind: &'a str },
     /// Buckets whose counts do not increase.
-    ForcedMonotonicity { metric: &'a str, detail: Monotonicity },
+    ForcedMonotonicity {
+        metric: &'a str,
+        detail: Monotonicity,
+    },
 }
 
 impl Annotation<'_> {
@@ -53,7 +56,11 @@ impl Annotation<'_> {
 
     /// The text without detail and position.
     pub(crate) fn text(&self) -> String {
-        let prefix = if self.is_warning() { "PromQL warning" } else { "PromQL info" };
+        let prefix = if self.is_warning() {
+            "PromQL warning"
+        } else {
+            "PromQL info"
+        };
         format!("{prefix}: {}", self.message())
     }
 
@@ -95,7 +102,11 @@ impl Annotation<'_> {
 }
 
 fn for_metric(metric: &str) -> String {
-    if metric.is_empty() { String::new() } else { format!(" for metric name {}", quoted(metric)) }
+    if metric.is_empty() {
+        String::new()
+    } else {
+        format!(" for metric name {}", quoted(metric))
+    }
 }
 
 /// Where and by how much bucket counts were raised.
@@ -169,9 +180,13 @@ mod tests {
 
     #[test]
     fn differences_have_two_digits() {
-        for (value, want) in
-            [(3.0, "3"), (0.1234, "0.12"), (99.6, "1e+02"), (1234.0, "1.2e+03"), (1e-5, "1e-05")]
-        {
+        for (value, want) in [
+            (3.0, "3"),
+            (0.1234, "0.12"),
+            (99.6, "1e+02"),
+            (1234.0, "1.2e+03"),
+            (1e-5, "1e-05"),
+        ] {
             assert_eq!(two_digits(value), want);
         }
     }

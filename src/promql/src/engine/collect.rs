@@ -8,8 +8,8 @@ use crate::error::EngineError;
 use crate::functions::window::find_bounds;
 use crate::limits::Reservation;
 use crate::operators::{
-    BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta, Shared,
-    build, build_range,
+    BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta,
+    Shared, build, build_range,
 };
 use crate::plan::{NodeKind, Plan, QueryTimes};
 use crate::result::{Series, Value, VectorSample};
@@ -35,7 +35,10 @@ pub(super) fn collect(
         operator.series()?;
         let mut slice = SeriesSlice::default();
         operator.next(&mut slice)?;
-        return Ok(Value::Scalar { timestamp, value: slice.values[0] });
+        return Ok(Value::Scalar {
+            timestamp,
+            value: slice.values[0],
+        });
     }
     if shared.name_removal == NameRemoval::Delayed {
         operator = Box::new(MergeOperator::new(operator, Names::Finish, shared.clone()));
@@ -63,7 +66,11 @@ fn collect_vector(
         operator.next(&mut slice)?;
         if slice.present.get(0) {
             memory.add(0, 1)?;
-            samples.push(VectorSample { labels: meta.labels, timestamp, value: slice.values[0] });
+            samples.push(VectorSample {
+                labels: meta.labels,
+                timestamp,
+                value: slice.values[0],
+            });
         }
     }
     Ok(Value::Vector(samples))
@@ -79,7 +86,9 @@ fn collect_matrix(
     let mut slice = SeriesSlice::default();
     for meta in metas {
         operator.next(&mut slice)?;
-        let points = slice.points().map(|(step, value)| (plan.grid.at(step), value));
+        let points = slice
+            .points()
+            .map(|(step, value)| (plan.grid.at(step), value));
         matrix.push(meta, slice.present.count(), points)?;
     }
     Ok(matrix.finish())
@@ -99,7 +108,9 @@ fn collect_windows(
         operator.next(&mut columns)?;
         find_bounds(&columns, shape.reference, shape.range_ms, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
-        let window = columns.timestamps[first..end].iter().zip(&columns.values[first..end]);
+        let window = columns.timestamps[first..end]
+            .iter()
+            .zip(&columns.values[first..end]);
         shared.limits.count_queryable(end - first);
         matrix.push(meta, end - first, window.map(|(at, value)| (*at, *value)))?;
     }
@@ -117,7 +128,12 @@ struct MatrixBuilder<'a> {
 impl<'a> MatrixBuilder<'a> {
     fn new(shared: &'a Shared) -> Self {
         let memory = Reservation::empty(&shared.limits);
-        Self { shared, series: Vec::new(), seen: 0, memory }
+        Self {
+            shared,
+            series: Vec::new(),
+            seen: 0,
+            memory,
+        }
     }
 
     /// Adds a series unless it has no point.
@@ -138,7 +154,10 @@ impl<'a> MatrixBuilder<'a> {
         self.memory.add(bytes, count)?;
         let mut all = Vec::with_capacity(count);
         all.extend(points);
-        self.series.push(Series { labels: meta.labels, points: all });
+        self.series.push(Series {
+            labels: meta.labels,
+            points: all,
+        });
         Ok(())
     }
 

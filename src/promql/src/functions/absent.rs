@@ -18,9 +18,16 @@ pub(crate) fn absent_labels(argument: &Node) -> Result<Labels, LabelError> {
 fn fixed_labels(matchers: &[Matcher]) -> Result<Labels, LabelError> {
     let mut labels = LabelsBuilder::default();
     let mut seen = HashSet::new();
-    for matcher in matchers.iter().filter(|matcher| matcher.name() != METRIC_NAME) {
+    for matcher in matchers
+        .iter()
+        .filter(|matcher| matcher.name() != METRIC_NAME)
+    {
         let is_first_equality = matcher.op() == MatchOp::Equal && seen.insert(matcher.name());
-        let value = if is_first_equality { matcher.value() } else { "" };
+        let value = if is_first_equality {
+            matcher.value()
+        } else {
+            ""
+        };
         labels.set(matcher.name(), value);
     }
     labels.build()

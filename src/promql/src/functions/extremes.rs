@@ -9,10 +9,22 @@ use crate::operators::seconds;
 use crate::slice::SeriesSlice;
 
 pub(super) const TABLE: Table = &[
-    ("max_over_time", Implementation::Range(RangeTrait::Plain, max_over_time)),
-    ("min_over_time", Implementation::Range(RangeTrait::Plain, min_over_time)),
-    ("ts_of_max_over_time", Implementation::Range(RangeTrait::Plain, ts_of_max)),
-    ("ts_of_min_over_time", Implementation::Range(RangeTrait::Plain, ts_of_min)),
+    (
+        "max_over_time",
+        Implementation::Range(RangeTrait::Plain, max_over_time),
+    ),
+    (
+        "min_over_time",
+        Implementation::Range(RangeTrait::Plain, min_over_time),
+    ),
+    (
+        "ts_of_max_over_time",
+        Implementation::Range(RangeTrait::Plain, ts_of_max),
+    ),
+    (
+        "ts_of_min_over_time",
+        Implementation::Range(RangeTrait::Plain, ts_of_min),
+    ),
 ];
 
 fn max_over_time(
@@ -20,7 +32,9 @@ fn max_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    extreme(windows, &mut context.scratch.queue, out, |new, old| new > old);
+    extreme(windows, &mut context.scratch.queue, out, |new, old| {
+        new > old
+    });
     Ok(())
 }
 
@@ -29,7 +43,9 @@ fn min_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    extreme(windows, &mut context.scratch.queue, out, |new, old| new < old);
+    extreme(windows, &mut context.scratch.queue, out, |new, old| {
+        new < old
+    });
     Ok(())
 }
 
@@ -72,7 +88,10 @@ fn sliding_extreme(
             if value.is_nan() {
                 continue;
             }
-            while queue.back().is_some_and(|last| is_better(value, values[*last])) {
+            while queue
+                .back()
+                .is_some_and(|last| is_better(value, values[*last]))
+            {
                 queue.pop_back();
             }
             queue.push_back(index);

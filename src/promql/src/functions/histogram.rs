@@ -42,7 +42,10 @@ pub(crate) fn bucket_quantile(phi: f64, buckets: &mut Vec<Bucket>) -> (f64, Opti
     if phi > 1.0 {
         return (f64::INFINITY, None);
     }
-    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
+    if buckets
+        .last()
+        .is_none_or(|last| last.upper != f64::INFINITY)
+    {
         return (f64::NAN, None);
     }
     coalesce(buckets);
@@ -64,7 +67,11 @@ fn interpolate(rank: f64, buckets: &[Bucket]) -> f64 {
     }
     let bucket = buckets[found];
     if found == 0 {
-        return if bucket.upper <= 0.0 { bucket.upper } else { bucket.upper * (rank / bucket.count) };
+        return if bucket.upper <= 0.0 {
+            bucket.upper
+        } else {
+            bucket.upper * (rank / bucket.count)
+        };
     }
     let below = buckets[found - 1];
     let share = (rank - below.count) / (bucket.count - below.count);
@@ -88,7 +95,10 @@ fn search(len: usize, is_reached: impl Fn(usize) -> bool) -> usize {
 
 /// The fraction of observations between two values, of buckets in order of bounds.
 pub(crate) fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
-    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
+    if buckets
+        .last()
+        .is_none_or(|last| last.upper != f64::INFINITY)
+    {
         return f64::NAN;
     }
     coalesce(buckets);
@@ -112,9 +122,17 @@ fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
         }
         if bucket.upper > value {
             // The lowest bucket starts at zero, unless it ends there or before.
-            let start = if index == 0 && bucket.upper > 0.0 { 0.0 } else { bound_below };
+            let start = if index == 0 && bucket.upper > 0.0 {
+                0.0
+            } else {
+                bound_below
+            };
             let inside = rank + (bucket.count - rank) * (value - start) / (bucket.upper - start);
-            return if inside > observations { observations } else { inside };
+            return if inside > observations {
+                observations
+            } else {
+                inside
+            };
         }
         (bound_below, rank) = (bucket.upper, bucket.count);
     }
@@ -148,11 +166,18 @@ fn make_monotonic(buckets: &mut [Bucket]) -> Option<Fix> {
         } else if current < previous {
             bucket.count = previous;
             let (upper, difference) = (bucket.upper, previous - current);
-            fix = Some(fix.map_or(Fix { lowest: upper, highest: upper, difference }, |fix| Fix {
-                lowest: fix.lowest.min(upper),
-                highest: fix.highest.max(upper),
-                difference: fix.difference.max(difference),
-            }));
+            fix = Some(fix.map_or(
+                Fix {
+                    lowest: upper,
+                    highest: upper,
+                    difference,
+                },
+                |fix| Fix {
+                    lowest: fix.lowest.min(upper),
+                    highest: fix.highest.max(upper),
+                    difference: fix.difference.max(difference),
+                },
+            ));
         } else {
             previous = current;
         }
@@ -181,7 +206,13 @@ mod tests {
     use super::*;
 
     fn buckets(pairs: &[(f64, f64)]) -> Vec<Bucket> {
-        pairs.iter().map(|(upper, count)| Bucket { upper: *upper, count: *count }).collect()
+        pairs
+            .iter()
+            .map(|(upper, count)| Bucket {
+                upper: *upper,
+                count: *count,
+            })
+            .collect()
     }
 
     const INF: f64 = f64::INFINITY;
@@ -189,19 +220,37 @@ mod tests {
     #[test]
     fn quantiles_interpolate_inside_their_bucket() {
         let counts = [(1.0, 10.0), (2.0, 30.0), (INF, 40.0)];
-        for (phi, want) in
-            [(0.0, 0.0), (0.125, 0.5), (0.5, 1.5), (0.75, 2.0), (0.9, 2.0), (-1.0, -INF), (2.0, INF)]
-        {
-            assert_eq!(bucket_quantile(phi, &mut buckets(&counts)), (want, None), "{phi}");
+        for (phi, want) in [
+            (0.0, 0.0),
+            (0.125, 0.5),
+            (0.5, 1.5),
+            (0.75, 2.0),
+            (0.9, 2.0),
+            (-1.0, -INF),
+            (2.0, INF),
+        ] {
+            assert_eq!(
+                bucket_quantile(phi, &mut buckets(&counts)),
+                (want, None),
+                "{phi}"
+            );
         }
     }
 
     #[test]
     fn quantiles_without_a_basis_are_not_a_number() {
-        for counts in [&[][..], &[(1.0, 5.0)], &[(INF, 5.0)], &[(1.0, 0.0), (INF, 0.0)]] {
+        for counts in [
+            &[][..],
+            &[(1.0, 5.0)],
+            &[(INF, 5.0)],
+            &[(1.0, 0.0), (INF, 0.0)],
+        ] {
             assert!(bucket_quantile(0.5, &mut buckets(counts)).0.is_nan());
         }
-        assert_eq!(bucket_quantile(0.1, &mut buckets(&[(-1.0, 5.0), (INF, 6.0)])).0, -1.0);
+        assert_eq!(
+            bucket_quantile(0.1, &mut buckets(&[(-1.0, 5.0), (INF, 6.0)])).0,
+            -1.0
+        );
     }
 
     #[test]
@@ -209,7 +258,14 @@ mod tests {
         let mut counts = buckets(&[(1.0, 10.0), (2.0, 8.0), (3.0, 7.0), (INF, 20.0)]);
         let (value, fix) = bucket_quantile(0.5, &mut counts);
         assert_eq!(value, 1.0);
-        assert_eq!(fix, Some(Fix { lowest: 2.0, highest: 3.0, difference: 3.0 }));
+        assert_eq!(
+            fix,
+            Some(Fix {
+                lowest: 2.0,
+                highest: 3.0,
+                difference: 3.0
+            })
+        );
         let mut rounding = buckets(&[(1.0, 1.0), (2.0, 1.0 - 1e-15), (INF, 2.0)]);
         assert_eq!(bucket_quantile(0.25, &mut rounding).1, None);
     }

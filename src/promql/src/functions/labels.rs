@@ -34,7 +34,9 @@ impl LabelChange {
     /// From the arguments of `label_replace` behind the vector.
     pub(crate) fn replace(texts: &[String]) -> Result<Self, EngineError> {
         let [target, replacement, source, pattern] = texts else {
-            return Err(EngineError::Unsupported("label_replace() with these arguments".to_owned()));
+            return Err(EngineError::Unsupported(
+                "label_replace() with these arguments".to_owned(),
+            ));
         };
         // Dots match newlines, as everywhere in Prometheus 3.
         let compiled = Regex::new_enclosed("^(?s:", pattern, ")$")
@@ -51,9 +53,11 @@ impl LabelChange {
     /// From the arguments of `label_join` behind the vector.
     pub(crate) fn join(texts: &[String]) -> Result<Self, EngineError> {
         let [target, separator, sources @ ..] = texts else {
-            return Err(EngineError::Unsupported("label_join() with these arguments".to_owned()));
+            return Err(EngineError::Unsupported(
+                "label_join() with these arguments".to_owned(),
+            ));
         };
-        if let Some(source) = sources.iter().find(|source| source.is_empty()) {
+        if let Some(source) = sources.iter().find(|source| !is_label_name(source)) {
             return Err(FunctionError::SourceLabel(source.clone()).into());
         }
         check_target(target, "label_join")?;
@@ -67,7 +71,12 @@ impl LabelChange {
     /// The series with its label changed. A name that was set this way stays.
     pub(crate) fn apply(&self, meta: SeriesMeta) -> Result<SeriesMeta, EngineError> {
         let (target, value) = match self {
-            Self::Replace { target, replacement, source, pattern } => {
+            Self::Replace {
+                target,
+                replacement,
+                source,
+                pattern,
+            } => {
                 let Some(captures) = pattern.captures(meta.labels.value_or_empty(source)) else {
                     return Ok(meta);
                 };
@@ -75,9 +84,15 @@ impl LabelChange {
                 captures.expand(replacement, &mut value);
                 (target, value)
             }
-            Self::Join { target, separator, sources } => {
-                let values: Vec<&str> =
-                    sources.iter().map(|source| meta.labels.value_or_empty(source)).collect();
+            Self::Join {
+                target,
+                separator,
+                sources,
+            } => {
+                let values: Vec<&str> = sources
+                    .iter()
+                    .map(|source| meta.labels.value_or_empty(source))
+                    .collect();
                 (target, values.join(separator))
             }
         };
@@ -93,10 +108,18 @@ pub(crate) fn with_label(labels: Labels, name: &str, value: &str) -> Result<Labe
     Ok(LabelsBuilder::new(labels).set(name, value).build()?)
 }
 
-/// Any text that is not empty is a label name since names are UTF-8.
+/// Whether a text is a label name: any that is not empty, since names are UTF-8. The parser puts
+/// replacement characters where a literal's bytes are no UTF-8, and lets none through otherwise.
+pub(crate) fn is_label_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)
+}
+
 fn check_target(target: &str, function: &'static str) -> Result<(), FunctionError> {
-    if target.is_empty() {
-        return Err(FunctionError::DestinationLabel { function, label: target.to_owned() });
+    if !is_label_name(target) {
+        return Err(FunctionError::DestinationLabel {
+            function,
+            label: target.to_owned(),
+        });
     }
     Ok(())
 }

@@ -40,8 +40,9 @@ fn round(value: f64, scalars: &[f64]) -> Option<f64> {
 
 fn clamp(value: f64, scalars: &[f64]) -> Option<f64> {
     match scalars {
-        // Also true when one of them is NaN; the result is then NaN.
-        [min, max] if !(max < min) => Some(go_max(*min, go_min(*max, value))),
+        [min, max] if max < min => None,
+        // Also when one of them is NaN; the result is then NaN.
+        [min, max] => Some(go_max(*min, go_min(*max, value))),
         _ => None,
     }
 }
@@ -60,9 +61,13 @@ mod tests {
 
     #[test]
     fn rounding_goes_up_at_half() {
-        for (value, nearest, want) in
-            [(0.5, 1.0, 1.0), (-0.5, 1.0, -0.0), (-1.5, 1.0, -1.0), (5.25, 0.1, 5.3), (7.6, 5.0, 10.0)]
-        {
+        for (value, nearest, want) in [
+            (0.5, 1.0, 1.0),
+            (-0.5, 1.0, -0.0),
+            (-1.5, 1.0, -1.0),
+            (5.25, 0.1, 5.3),
+            (7.6, 5.0, 10.0),
+        ] {
             assert_eq!(round(value, &[nearest]), Some(want));
         }
     }

@@ -11,15 +11,39 @@ use crate::slice::SeriesSlice;
 
 pub(super) const TABLE: Table = &[
     ("changes", Implementation::Range(RangeTrait::Plain, changes)),
-    ("count_over_time", Implementation::Range(RangeTrait::Plain, count_over_time)),
-    ("first_over_time", Implementation::Range(RangeTrait::KeepsName, first_over_time)),
-    ("last_over_time", Implementation::Range(RangeTrait::KeepsName, last_over_time)),
-    ("mad_over_time", Implementation::Range(RangeTrait::Plain, mad_over_time)),
-    ("present_over_time", Implementation::Range(RangeTrait::Plain, present_over_time)),
-    ("quantile_over_time", Implementation::Range(RangeTrait::Plain, quantile_over_time)),
+    (
+        "count_over_time",
+        Implementation::Range(RangeTrait::Plain, count_over_time),
+    ),
+    (
+        "first_over_time",
+        Implementation::Range(RangeTrait::KeepsName, first_over_time),
+    ),
+    (
+        "last_over_time",
+        Implementation::Range(RangeTrait::KeepsName, last_over_time),
+    ),
+    (
+        "mad_over_time",
+        Implementation::Range(RangeTrait::Plain, mad_over_time),
+    ),
+    (
+        "present_over_time",
+        Implementation::Range(RangeTrait::Plain, present_over_time),
+    ),
+    (
+        "quantile_over_time",
+        Implementation::Range(RangeTrait::Plain, quantile_over_time),
+    ),
     ("resets", Implementation::Range(RangeTrait::Plain, resets)),
-    ("ts_of_first_over_time", Implementation::Range(RangeTrait::Plain, ts_of_first)),
-    ("ts_of_last_over_time", Implementation::Range(RangeTrait::Plain, ts_of_last)),
+    (
+        "ts_of_first_over_time",
+        Implementation::Range(RangeTrait::Plain, ts_of_first),
+    ),
+    (
+        "ts_of_last_over_time",
+        Implementation::Range(RangeTrait::Plain, ts_of_last),
+    ),
 ];
 
 /// Sets each filled window's point to what its first and last position give.
@@ -88,7 +112,9 @@ fn resets(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    count_pairs(windows, &mut context.scratch.counts, out, |older, newer| newer < older);
+    count_pairs(windows, &mut context.scratch.counts, out, |older, newer| {
+        newer < older
+    });
     Ok(())
 }
 
@@ -119,7 +145,9 @@ fn count_pairs(
         }
         running.push(events);
     }
-    each(windows, out, |first, end| f64::from(running[end - 1].wrapping_sub(running[first])));
+    each(windows, out, |first, end| {
+        f64::from(running[end - 1].wrapping_sub(running[first]))
+    });
 }
 
 fn quantile_over_time(
@@ -138,7 +166,7 @@ fn quantile_over_time(
     Ok(())
 }
 
-/// Median of the absolute deviations from the median.
+/// Median of the absolute deviations from the median; NaN as soon as one sample is.
 fn mad_over_time(
     windows: &Windows<'_>,
     context: &mut RangeContext<'_>,
@@ -146,8 +174,13 @@ fn mad_over_time(
 ) -> Result<(), EngineError> {
     let sorted = &mut context.scratch.values;
     for (step, first, end) in windows.filled() {
+        let values = &windows.values[first..end];
+        if values.iter().any(|value| value.is_nan()) {
+            out.set(step, f64::NAN);
+            continue;
+        }
         sorted.clear();
-        sorted.extend_from_slice(&windows.values[first..end]);
+        sorted.extend_from_slice(values);
         let centre = median(sorted);
         for value in sorted.iter_mut() {
             *value = (*value - centre).abs();

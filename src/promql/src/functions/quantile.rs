@@ -32,7 +32,8 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 
 /// Order of values with NaN before all others.
 pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
-    a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+    a.partial_cmp(b)
+        .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
 #[cfg(test)]
@@ -52,7 +53,10 @@ mod tests {
         ] {
             let mut values = values;
             let got = quantile(phi, &mut values);
-            assert!((got - want).abs() < 1e-12 || got == want, "{phi}: {got} is not {want}");
+            assert!(
+                (got - want).abs() < 1e-12 || got == want,
+                "{phi}: {got} is not {want}"
+            );
         }
         assert!(quantile(0.5, &mut []).is_nan() && quantile(f64::NAN, &mut [1.0]).is_nan());
         assert!(quantile(0.2, &mut [0.0, 1.0, f64::NAN]).is_nan());

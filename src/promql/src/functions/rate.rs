@@ -13,7 +13,10 @@ use crate::slice::SeriesSlice;
 pub(super) const TABLE: Table = &[
     ("delta", Implementation::Range(RangeTrait::Plain, delta)),
     ("idelta", Implementation::Range(RangeTrait::Plain, idelta)),
-    ("increase", Implementation::Range(RangeTrait::ForCounters, increase)),
+    (
+        "increase",
+        Implementation::Range(RangeTrait::ForCounters, increase),
+    ),
     ("irate", Implementation::Range(RangeTrait::Plain, irate)),
     ("rate", Implementation::Range(RangeTrait::ForCounters, rate)),
 ];
@@ -24,7 +27,12 @@ fn rate(
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     let range_seconds = PromDuration::from_millis(windows.range_ms).as_seconds();
-    counter_increase(windows, &mut context.scratch.positions, Some(range_seconds), out);
+    counter_increase(
+        windows,
+        &mut context.scratch.positions,
+        Some(range_seconds),
+        out,
+    );
     Ok(())
 }
 
@@ -141,11 +149,7 @@ fn idelta(
 }
 
 /// Combines the last two values of each window and their distance in seconds.
-fn last_two(
-    windows: &Windows<'_>,
-    out: &mut SeriesSlice,
-    combine: impl Fn(f64, f64, f64) -> f64,
-) {
+fn last_two(windows: &Windows<'_>, out: &mut SeriesSlice, combine: impl Fn(f64, f64, f64) -> f64) {
     for (step, first, end) in windows.filled() {
         if end - first >= 2 {
             let distance = seconds(windows.timestamps[end - 1] - windows.timestamps[end - 2]);

@@ -15,7 +15,10 @@ pub(super) const TABLE: Table = &[
         "double_exponential_smoothing",
         Implementation::Range(RangeTrait::Plain, double_exponential_smoothing),
     ),
-    ("predict_linear", Implementation::Range(RangeTrait::Plain, predict_linear)),
+    (
+        "predict_linear",
+        Implementation::Range(RangeTrait::Plain, predict_linear),
+    ),
 ];
 
 fn deriv(
@@ -54,12 +57,8 @@ struct Line {
 }
 
 /// The line with the least squared distances from the samples.
-fn least_squares(
-    windows: &Windows<'_>,
-    positions: std::ops::Range<usize>,
-    origin_ms: i64,
-) -> Line {
-    let zero = KahanSum { sum: 0.0, compensation: 0.0 };
+fn least_squares(windows: &Windows<'_>, positions: std::ops::Range<usize>, origin_ms: i64) -> Line {
+    let zero = KahanSum::EMPTY;
     let (mut sum_x, mut sum_y, mut sum_xy, mut sum_xx) = (zero, zero, zero, zero);
     let samples = count(positions.len());
     let initial = windows.values[positions.start];
@@ -75,16 +74,25 @@ fn least_squares(
     }
     if is_constant {
         return if initial.is_infinite() {
-            Line { slope: f64::NAN, intercept: f64::NAN }
+            Line {
+                slope: f64::NAN,
+                intercept: f64::NAN,
+            }
         } else {
-            Line { slope: 0.0, intercept: initial }
+            Line {
+                slope: 0.0,
+                intercept: initial,
+            }
         };
     }
     let (sum_x, sum_y) = (sum_x.total(), sum_y.total());
     let covariance = sum_xy.total() - sum_x * sum_y / samples;
     let variance = sum_xx.total() - sum_x * sum_x / samples;
     let slope = covariance / variance;
-    Line { slope, intercept: sum_y / samples - slope * sum_x / samples }
+    Line {
+        slope,
+        intercept: sum_y / samples - slope * sum_x / samples,
+    }
 }
 
 fn double_exponential_smoothing(
@@ -109,7 +117,9 @@ fn double_exponential_smoothing(
 
 /// The last smoothed value; needs two values at least.
 fn smooth(values: &[f64], smoothing: f64, trend: f64) -> Option<f64> {
-    let [first, second, ..] = values else { return None };
+    let [first, second, ..] = values else {
+        return None;
+    };
     let (mut previous, mut current) = (0.0, *first);
     let mut slope = second - first;
     for (index, value) in values[1..].iter().enumerate() {

@@ -9,10 +9,22 @@ use crate::numeric::count;
 use crate::slice::SeriesSlice;
 
 pub(super) const TABLE: Table = &[
-    ("avg_over_time", Implementation::Range(RangeTrait::Plain, avg_over_time)),
-    ("stddev_over_time", Implementation::Range(RangeTrait::Plain, stddev_over_time)),
-    ("stdvar_over_time", Implementation::Range(RangeTrait::Plain, stdvar_over_time)),
-    ("sum_over_time", Implementation::Range(RangeTrait::Plain, sum_over_time)),
+    (
+        "avg_over_time",
+        Implementation::Range(RangeTrait::Plain, avg_over_time),
+    ),
+    (
+        "stddev_over_time",
+        Implementation::Range(RangeTrait::Plain, stddev_over_time),
+    ),
+    (
+        "stdvar_over_time",
+        Implementation::Range(RangeTrait::Plain, stdvar_over_time),
+    ),
+    (
+        "sum_over_time",
+        Implementation::Range(RangeTrait::Plain, sum_over_time),
+    ),
 ];
 
 fn sum_over_time(
@@ -49,7 +61,7 @@ fn avg_over_time(
 }
 
 fn direct_sum(values: &[f64]) -> KahanSum {
-    let mut sum = KahanSum { sum: 0.0, compensation: 0.0 };
+    let mut sum = KahanSum::EMPTY;
     for value in values {
         sum.add(*value);
     }
@@ -59,7 +71,9 @@ fn direct_sum(values: &[f64]) -> KahanSum {
 /// The mean; when the sum would overflow it goes on as a running mean. Source: upstream
 /// `funcAvgOverTime`.
 fn direct_mean(values: &[f64]) -> f64 {
-    let Some((first, rest)) = values.split_first() else { return f64::NAN };
+    let Some((first, rest)) = values.split_first() else {
+        return f64::NAN;
+    };
     let (mut sum, mut compensation) = (*first, 0.0);
     let mut is_mean = false;
     for (index, value) in rest.iter().enumerate() {
@@ -154,8 +168,7 @@ fn stdvar_over_time(
 /// Population variance after Welford, with compensated mean and squares. Source: upstream
 /// `varianceOverTime`.
 fn variance(values: &[f64]) -> f64 {
-    let zero = KahanSum { sum: 0.0, compensation: 0.0 };
-    let (mut mean, mut squares) = (zero, zero);
+    let (mut mean, mut squares) = (KahanSum::EMPTY, KahanSum::EMPTY);
     for (index, value) in values.iter().enumerate() {
         let delta = value - mean.total();
         mean.add(delta / count(index + 1));

@@ -85,7 +85,11 @@ pub(crate) struct RangeContext<'a> {
 impl RangeContext<'_> {
     /// The scalar argument `index` at a step.
     pub(crate) fn scalar(&self, index: usize, step: usize) -> f64 {
-        self.scalars.get(index).and_then(|values| values.get(step)).copied().unwrap_or(f64::NAN)
+        self.scalars
+            .get(index)
+            .and_then(|values| values.get(step))
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 
     /// Warns of a φ outside of 0 to 1, once as long as it stays the same.
@@ -95,7 +99,8 @@ impl RangeContext<'_> {
             return;
         }
         self.scratch.warned_of = Some(quantile.to_bits());
-        self.notes.add(&Annotation::InvalidQuantile(quantile), self.first_argument);
+        self.notes
+            .add(&Annotation::InvalidQuantile(quantile), self.first_argument);
     }
 }
 
@@ -130,7 +135,10 @@ mod tests {
             find_bounds(&columns, reference, range, &mut bounds);
             for (step, (first, end)) in bounds.iter().enumerate() {
                 let right = reference.at(step);
-                let want = columns.timestamps.iter().filter(|at| **at > right - range && **at <= right);
+                let want = columns
+                    .timestamps
+                    .iter()
+                    .filter(|at| **at > right - range && **at <= right);
                 assert_eq!(end - first, want.count());
             }
         }

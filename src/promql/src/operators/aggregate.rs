@@ -40,8 +40,11 @@ impl Groups {
     /// Sorts series into groups.
     pub(crate) fn new(series: &[SeriesMeta], grouping: &Grouping) -> Self {
         let mut places: HashMap<String, usize> = HashMap::new();
-        let mut groups =
-            Self { of_series: Vec::with_capacity(series.len()), metas: Vec::new(), sizes: Vec::new() };
+        let mut groups = Self {
+            of_series: Vec::with_capacity(series.len()),
+            metas: Vec::new(),
+            sizes: Vec::new(),
+        };
         let mut key = String::new();
         for meta in series {
             write_key(&meta.labels, &mut key, |name| counts(grouping, name));
@@ -49,7 +52,9 @@ impl Groups {
                 Some(group) => *group,
                 None => {
                     places.insert(key.clone(), groups.metas.len());
-                    groups.metas.push(SeriesMeta::new(group_labels(&meta.labels, grouping)));
+                    groups
+                        .metas
+                        .push(SeriesMeta::new(group_labels(&meta.labels, grouping)));
                     groups.sizes.push(0);
                     groups.metas.len() - 1
                 }
@@ -133,13 +138,20 @@ impl FoldOperator {
 
     /// Evaluates the parameter, which is a φ: the only aggregation here with one is `quantile`.
     fn read_param(&mut self) -> Result<Vec<f64>, EngineError> {
-        let Some(param) = &mut self.param else { return Ok(Vec::new()) };
+        let Some(param) = &mut self.param else {
+            return Ok(Vec::new());
+        };
         let values = read_scalar(&mut *param.operator)?;
         let extremes = Extremes::of(&values);
         let is_invalid = [extremes.has_nan, extremes.max > 1.0, extremes.min < 0.0];
-        for (is_invalid, phi) in is_invalid.into_iter().zip([f64::NAN, extremes.max, extremes.min]) {
+        for (is_invalid, phi) in is_invalid
+            .into_iter()
+            .zip([f64::NAN, extremes.max, extremes.min])
+        {
             if is_invalid {
-                self.shared.notes.add(&Annotation::InvalidQuantile(phi), param.pos);
+                self.shared
+                    .notes
+                    .add(&Annotation::InvalidQuantile(phi), param.pos);
             }
         }
         Ok(values)
@@ -164,7 +176,9 @@ impl FoldOperator {
         });
         folded.present.union(&self.scratch.present);
         folded.accumulator.fold(&self.scratch);
-        folded.memory.set(folded.accumulator.bytes(), folded.present.count())
+        folded
+            .memory
+            .set(folded.accumulator.bytes(), folded.present.count())
     }
 }
 
@@ -182,7 +196,10 @@ impl Operator for FoldOperator {
         }
         let mut order: Vec<usize> = (0..groups.metas.len()).collect();
         order.sort_by_key(|group| last[*group]);
-        let metas = order.iter().map(|group| groups.metas[*group].clone()).collect();
+        let metas = order
+            .iter()
+            .map(|group| groups.metas[*group].clone())
+            .collect();
         self.of_series = groups.of_series;
         self.missing = groups.sizes;
         self.folded.resize_with(self.missing.len(), || None);
@@ -192,7 +209,9 @@ impl Operator for FoldOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         out.reset(self.steps);
-        let Some(group) = self.order.next() else { return Ok(()) };
+        let Some(group) = self.order.next() else {
+            return Ok(());
+        };
         while self.missing[group] > 0 {
             self.read_one()?;
         }
@@ -215,7 +234,11 @@ pub(crate) struct Extremes {
 impl Extremes {
     /// NaN does not count for the extremes.
     pub(crate) fn of(values: &[f64]) -> Self {
-        let start = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, has_nan: false };
+        let start = Self {
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            has_nan: false,
+        };
         values.iter().fold(start, |so_far, value| Self {
             min: so_far.min.min(*value),
             max: so_far.max.max(*value),

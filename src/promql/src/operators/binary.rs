@@ -63,7 +63,9 @@ pub(crate) fn scalar_operator(
     right: Box<dyn Operator>,
     operation: Operation,
 ) -> Box<dyn Operator> {
-    Box::new(ScalarsOperator::new(left, right, move |left, right| operation.scalar(left, right)))
+    Box::new(ScalarsOperator::new(left, right, move |left, right| {
+        operation.scalar(left, right)
+    }))
 }
 
 impl Operation {

@@ -42,7 +42,12 @@ pub(crate) struct BuildContext<'a> {
 
 impl<'a> BuildContext<'a> {
     pub(crate) fn new(storage: &'a dyn Queryable, shared: Shared, times: QueryTimes) -> Self {
-        Self { storage, shared, times, queriers: HashMap::new() }
+        Self {
+            storage,
+            shared,
+            times,
+            queriers: HashMap::new(),
+        }
     }
 
     fn querier(&mut self, range: TimeRange) -> Result<Arc<dyn Querier>, EngineError> {
@@ -66,7 +71,12 @@ pub(crate) fn build(
         NodeKind::Number(value) => Ok(Box::new(NumberOperator::new(grid.count(), *value))),
         NodeKind::Selector(selector) => {
             let querier = context.querier(selector.read)?;
-            Ok(Box::new(SelectorOperator::new(selector, grid, querier, context.shared.clone())))
+            Ok(Box::new(SelectorOperator::new(
+                selector,
+                grid,
+                querier,
+                context.shared.clone(),
+            )))
         }
         NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context),
         NodeKind::StepInvariant(inner) => {
@@ -84,9 +94,9 @@ pub(crate) fn build(
         NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, grid, context),
         NodeKind::Binary(binary) => build_binary(binary, grid, context),
         NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context),
-        NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => {
-            Err(EngineError::Unsupported(format!("a {} here", node.value_type())))
-        }
+        NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => Err(
+            EngineError::Unsupported(format!("a {} here", node.value_type())),
+        ),
     }
 }
 
@@ -96,7 +106,12 @@ pub(crate) fn build_range(
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<(Box<dyn RangeOperator>, WindowShape), EngineError> {
-    let shape = |reference, range_ms| WindowShape { grid, reference, range_ms, pos: node.pos };
+    let shape = |reference, range_ms| WindowShape {
+        grid,
+        reference,
+        range_ms,
+        pos: node.pos,
+    };
     match &node.kind {
         NodeKind::Matrix(matrix) => {
             let selector = &matrix.selector;
@@ -108,20 +123,21 @@ pub(crate) fn build_range(
         NodeKind::Subquery(subquery) => {
             let reference = grid.reference(subquery.at_ms, subquery.offset_ms);
             let shape = shape(reference, subquery.window_ms);
-            let Some(inner_grid) = subquery.grid else { return Ok((Box::new(EmptyRange), shape)) };
+            let Some(inner_grid) = subquery.grid else {
+                return Ok((Box::new(EmptyRange), shape));
+            };
             let input = build(&subquery.expr, inner_grid, context)?;
             let operator = SubqueryOperator::new(input, inner_grid, context.shared.clone());
             Ok((Box::new(operator), shape))
         }
-        _ => Err(EngineError::Unsupported(format!("a {} as range vector", node.value_type()))),
+        _ => Err(EngineError::Unsupported(format!(
+            "a {} as range vector",
+            node.value_type()
+        ))),
     }
 }
 
-fn merged(
-    input: Box<dyn Operator>,
-    names: Names,
-    context: &BuildContext<'_>,
-) -> Box<dyn Operator> {
+fn merged(input: Box<dyn Operator>, names: Names, context: &BuildContext<'_>) -> Box<dyn Operator> {
     Box::new(MergeOperator::new(input, names, context.shared.clone()))
 }
 
@@ -132,27 +148,48 @@ fn build_aggregate(
 ) -> Result<Box<dyn Operator>, EngineError> {
     let (grouping, steps) = (&aggregate.grouping, grid.count());
     if aggregate.op == AggregateOp::CountValues {
-        let label = aggregate.param.as_deref().map(|param| &param.kind);
-        let Some(NodeKind::Text(label)) = label else {
-            return Err(EngineError::Unsupported("count_values without a label".to_owned()));
+        let Some(Node {
+            kind: NodeKind::Text(label),
+            pos,
+        }) = aggregate.param.as_deref()
+        else {
+            return Err(EngineError::Unsupported(
+                "count_values without a label".to_owned(),
+            ));
         };
         let input = build(&aggregate.expr, grid, context)?;
         let shared = context.shared.clone();
-        return Ok(Box::new(CountValuesOperator::new(input, label, grouping, steps, shared)));
+        return Ok(Box::new(CountValuesOperator::new(
+            input,
+            (label, *pos),
+            grouping,
+            steps,
+            shared,
+        )));
     }
     let param = match aggregate.param.as_deref() {
-        Some(param) => {
-            Some(Param { operator: build(param, grid, context)?, pos: param.pos })
-        }
+        Some(param) => Some(Param {
+            operator: build(param, grid, context)?,
+            pos: param.pos,
+        }),
         None => None,
     };
     let input = build(&aggregate.expr, grid, context)?;
     let shared = context.shared.clone();
     if let Some(kind) = fold_kind(aggregate.op) {
-        return Ok(Box::new(FoldOperator::new(input, (kind, param), grouping, steps, shared)));
+        return Ok(Box::new(FoldOperator::new(
+            input,
+            (kind, param),
+            grouping,
+            steps,
+            shared,
+        )));
     }
     let Some(param) = param else {
-        return Err(EngineError::Unsupported(format!("{} without a parameter", aggregate.op)));
+        return Err(EngineError::Unsupported(format!(
+            "{} without a parameter",
+            aggregate.op
+        )));
     };
     Ok(match aggregate.op {
         AggregateOp::Topk | AggregateOp::Bottomk => {
@@ -161,12 +198,27 @@ fn build_aggregate(
             } else {
                 TopOrder::Smallest
             };
-            Box::new(TopOperator::new(input, (order, param), grouping, steps, shared))
+            Box::new(TopOperator::new(
+                input,
+                (order, param),
+                grouping,
+                steps,
+                shared,
+            ))
         }
         op => {
-            let rule =
-                if op == AggregateOp::Limitk { LimitRule::Count } else { LimitRule::Ratio };
-            Box::new(LimitOperator::new(input, (rule, param), grouping, steps, shared))
+            let rule = if op == AggregateOp::Limitk {
+                LimitRule::Count
+            } else {
+                LimitRule::Ratio
+            };
+            Box::new(LimitOperator::new(
+                input,
+                (rule, param),
+                grouping,
+                steps,
+                shared,
+            ))
         }
     })
 }
@@ -192,8 +244,11 @@ fn build_binary(
     let Some(operation) = operation(binary.op) else {
         return Err(EngineError::Unsupported(format!("operator {}", binary.op)));
     };
-    let result =
-        if binary.return_bool { ComparisonResult::Bool } else { ComparisonResult::Filter };
+    let result = if binary.return_bool {
+        ComparisonResult::Bool
+    } else {
+        ComparisonResult::Filter
+    };
     let is_scalar = |node: &Node| node.value_type() == ValueType::Scalar;
     let (input, scalar) = match (is_scalar(&binary.lhs), is_scalar(&binary.rhs)) {
         (true, true) => return Ok(scalar_operator(left, right, operation)),

@@ -28,7 +28,9 @@ fn push(key: &mut String, text: &str) {
 
 /// Whether a label counts for `by (names)`; `names` are sorted.
 pub(crate) fn is_in(names: &[String], label: &str) -> bool {
-    names.binary_search_by(|name| name.as_str().cmp(label)).is_ok()
+    names
+        .binary_search_by(|name| name.as_str().cmp(label))
+        .is_ok()
 }
 
 /// Whether a label counts for `without (names)`; `names` are sorted.

@@ -23,7 +23,9 @@ impl MatrixOperator {
         querier: Arc<dyn Querier>,
         shared: Shared,
     ) -> Self {
-        Self { reader: SeriesReader::new(&matrix.selector, grid, querier, shared) }
+        Self {
+            reader: SeriesReader::new(&matrix.selector, grid, querier, shared),
+        }
     }
 }
 
@@ -44,7 +46,11 @@ impl RangeOperator for MatrixOperator {
 
 /// Removes stale markers; windows do not see them.
 fn remove_stale(columns: &mut Columns) {
-    let Some(first) = columns.values.iter().position(|value| model::is_stale_nan(*value)) else {
+    let Some(first) = columns
+        .values
+        .iter()
+        .position(|value| model::is_stale_nan(*value))
+    else {
         return;
     };
     let mut kept = first;
@@ -67,10 +73,22 @@ mod tests {
     fn stale_markers_are_removed_and_order_stays() {
         let mut columns = Columns::default();
         for at in 0..10_i64 {
-            columns.push(at, if at % 3 == 1 { model::stale_nan() } else { model::sample::normal_nan() });
+            columns.push(
+                at,
+                if at % 3 == 1 {
+                    model::stale_nan()
+                } else {
+                    model::sample::normal_nan()
+                },
+            );
         }
         remove_stale(&mut columns);
         assert_eq!(columns.timestamps, [0, 2, 3, 5, 6, 8, 9]);
-        assert!(columns.values.iter().all(|value| !model::is_stale_nan(*value)));
+        assert!(
+            columns
+                .values
+                .iter()
+                .all(|value| !model::is_stale_nan(*value))
+        );
     }
 }

@@ -46,7 +46,12 @@ struct Output {
 
 impl MergeOperator {
     pub(crate) fn new(input: Box<dyn Operator>, names: Names, shared: Shared) -> Self {
-        Self { input, names, shared, merged: None }
+        Self {
+            input,
+            names,
+            shared,
+            merged: None,
+        }
     }
 
     /// The input's series with their names dropped if they are to be, and whether two of them can
@@ -61,7 +66,10 @@ impl MergeOperator {
             Names::Drop => {
                 let drops_now = self.shared.name_removal == NameRemoval::Immediate;
                 let may_collide = drops_now && metadata_differs(&metas);
-                let metas = metas.into_iter().map(|meta| self.shared.drop_name(meta)).collect();
+                let metas = metas
+                    .into_iter()
+                    .map(|meta| self.shared.drop_name(meta))
+                    .collect();
                 Ok((metas, may_collide))
             }
             Names::Finish => {
@@ -164,10 +172,11 @@ pub(crate) fn merge_equal(metas: Vec<SeriesMeta>) -> (Vec<SeriesMeta>, Vec<usize
 
 /// Whether series differ in their metadata; if they do not, dropping it keeps them apart.
 fn metadata_differs(metas: &[SeriesMeta]) -> bool {
-    let metadata = |meta: &SeriesMeta| {
-        METADATA_LABELS.map(|name| meta.labels.value_or_empty(name).to_owned())
+    let metadata =
+        |meta: &SeriesMeta| METADATA_LABELS.map(|name| meta.labels.value_or_empty(name).to_owned());
+    let [first, rest @ ..] = metas else {
+        return false;
     };
-    let [first, rest @ ..] = metas else { return false };
     let expected = metadata(first);
     rest.iter().any(|meta| {
         METADATA_LABELS

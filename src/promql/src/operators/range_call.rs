@@ -21,7 +21,7 @@ pub(crate) struct WindowShape {
     pub(crate) reference: Reference,
     /// The windows' length.
     pub(crate) range_ms: i64,
-    /// Where the range vector stands.
+    /// Where annotations about the call point: to its first argument.
     pub(crate) pos: PosRange,
 }
 
@@ -47,14 +47,20 @@ impl WindowReader {
 
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         let steps = self.shape.grid.count();
-        self.memory.set(steps.saturating_mul(size_of::<(usize, usize)>()), 0)?;
+        self.memory
+            .set(steps.saturating_mul(size_of::<(usize, usize)>()), 0)?;
         self.input.series()
     }
 
     fn next(&mut self, shared: &Shared) -> Result<Windows<'_>, EngineError> {
         self.input.next(&mut self.columns)?;
         let shape = self.shape;
-        find_bounds(&self.columns, shape.reference, shape.range_ms, &mut self.bounds);
+        find_bounds(
+            &self.columns,
+            shape.reference,
+            shape.range_ms,
+            &mut self.bounds,
+        );
         let windows = Windows {
             timestamps: &self.columns.timestamps,
             values: &self.columns.values,
@@ -108,8 +114,12 @@ impl RangeCallOperator {
 
     /// Tells of a series that has results but does not look like a counter.
     fn note_non_counter(&mut self, index: usize) {
-        let Some(meta) = self.metas.get(index) else { return };
-        let Some(name) = meta.labels.metric_name() else { return };
+        let Some(meta) = self.metas.get(index) else {
+            return;
+        };
+        let Some(name) = meta.labels.metric_name() else {
+            return;
+        };
         if self.noted_name.as_deref() == Some(name) {
             return;
         }
@@ -189,7 +199,12 @@ impl AbsentOverTimeOperator {
         labels: model::Labels,
         shared: Shared,
     ) -> Self {
-        Self { reader: WindowReader::new(input, shape, &shared), labels, shared, series: 0 }
+        Self {
+            reader: WindowReader::new(input, shape, &shared),
+            labels,
+            shared,
+            series: 0,
+        }
     }
 }
 

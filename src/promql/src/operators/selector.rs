@@ -58,8 +58,9 @@ impl SeriesReader {
     pub(crate) fn series(&mut self, hints: SelectHints) -> Result<Vec<SeriesMeta>, EngineError> {
         self.shared.limits.check()?;
         let set = self.querier.select(&self.selector.matchers, hints)?;
-        let metas: Vec<SeriesMeta> =
-            (0..set.len()).map(|index| SeriesMeta::new(set.labels(index))).collect();
+        let metas: Vec<SeriesMeta> = (0..set.len())
+            .map(|index| SeriesMeta::new(set.labels(index)))
+            .collect();
         self.labels.set(metas_bytes(&metas), 0)?;
         self.set = Some(set);
         Ok(metas)
@@ -81,7 +82,8 @@ impl SeriesReader {
         }
         let samples = columns.len();
         self.shared.limits.count_read(samples);
-        self.samples.set(samples.saturating_mul(size_of::<(i64, f64)>()), samples)
+        self.samples
+            .set(samples.saturating_mul(size_of::<(i64, f64)>()), samples)
     }
 
     /// Decodes only those chunks that some step looks at. Pays off when steps are far apart.
@@ -131,20 +133,28 @@ impl SelectorOperator {
 impl Operator for SelectorOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         let step = model::PromDuration::from_millis(self.reader.reference().step_ms());
-        self.reader.series(SelectHints { step, window: model::PromDuration::ZERO })
+        self.reader.series(SelectHints {
+            step,
+            window: model::PromDuration::ZERO,
+        })
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.reader.next(&mut self.columns)?;
         let reference = self.reader.reference();
         out.reset(reference.count());
-        newest_samples(&self.columns, reference, self.reader.window_ms(), |step, sample| {
-            let value = match self.output {
-                SelectorOutput::Value => self.columns.values[sample],
-                SelectorOutput::Timestamp => seconds(self.columns.timestamps[sample]),
-            };
-            out.set(step, value);
-        });
+        newest_samples(
+            &self.columns,
+            reference,
+            self.reader.window_ms(),
+            |step, sample| {
+                let value = match self.output {
+                    SelectorOutput::Value => self.columns.values[sample],
+                    SelectorOutput::Timestamp => seconds(self.columns.timestamps[sample]),
+                };
+                out.set(step, value);
+            },
+        );
         self.shared.limits.count_queryable(out.present.count());
         Ok(())
     }
@@ -184,7 +194,11 @@ fn newest_samples(
 /// are seldom more between two steps, and by halving further on.
 pub(crate) fn advance(timestamps: &[i64], at_ms: i64) -> usize {
     const NEAR: usize = 8;
-    match timestamps.iter().take(NEAR).position(|timestamp| *timestamp > at_ms) {
+    match timestamps
+        .iter()
+        .take(NEAR)
+        .position(|timestamp| *timestamp > at_ms)
+    {
         Some(count) => count,
         None if timestamps.len() <= NEAR => timestamps.len(),
         None => NEAR + timestamps[NEAR..].partition_point(|timestamp| *timestamp <= at_ms),
@@ -197,7 +211,9 @@ mod tests {
 
     fn columns(samples: &[(i64, f64)]) -> Columns {
         let mut columns = Columns::default();
-        samples.iter().for_each(|(at, value)| columns.push(*at, *value));
+        samples
+            .iter()
+            .for_each(|(at, value)| columns.push(*at, *value));
         columns
     }
 
@@ -205,17 +221,26 @@ mod tests {
     fn newest_samples_agree_with_a_search_for_each_step() {
         let stale = model::stale_nan();
         let samples: Vec<(i64, f64)> = (0..40)
-            .map(|number| (number * 7 % 300 + number * 3, if number % 9 == 4 { stale } else { 1.0 }))
+            .map(|number| {
+                (
+                    number * 7 % 300 + number * 3,
+                    if number % 9 == 4 { stale } else { 1.0 },
+                )
+            })
             .collect();
         let mut samples = samples;
         samples.sort_by_key(|(at, _)| *at);
         samples.dedup_by_key(|(at, _)| *at);
         let columns = columns(&samples);
-        for (start, end, step, lookback) in [(-10, 500, 13, 20), (0, 400, 1, 5), (100, 100, 1, 300)] {
-            let reference =
-                Grid::range(start, end, step).expect("steps").reference(None, 0);
+        for (start, end, step, lookback) in [(-10, 500, 13, 20), (0, 400, 1, 5), (100, 100, 1, 300)]
+        {
+            let reference = Grid::range(start, end, step)
+                .expect("steps")
+                .reference(None, 0);
             let mut got = Vec::new();
-            newest_samples(&columns, reference, lookback, |step, sample| got.push((step, sample)));
+            newest_samples(&columns, reference, lookback, |step, sample| {
+                got.push((step, sample))
+            });
             let want: Vec<(usize, usize)> = (0..reference.count())
                 .filter_map(|step| {
                     let at = reference.at(step);

@@ -63,12 +63,17 @@ impl SeriesBuffer {
         self.input.next(&mut self.scratch)?;
         if self.uses[index] > 0 {
             let held = self.reserve(&self.scratch)?;
-            self.held.insert(index, (std::mem::take(&mut self.scratch), held));
+            self.held
+                .insert(index, (std::mem::take(&mut self.scratch), held));
         }
         Ok(())
     }
 
     fn reserve(&self, slice: &SeriesSlice) -> Result<Reservation, EngineError> {
-        Reservation::slice(&self.shared.limits, slice.values.len(), slice.present.count())
+        Reservation::slice(
+            &self.shared.limits,
+            slice.values.len(),
+            slice.present.count(),
+        )
     }
 }

@@ -32,14 +32,24 @@ pub(crate) struct SortOperator {
 
 impl SortOperator {
     pub(crate) fn new(input: Box<dyn Operator>, key: SortKey, shared: Shared) -> Self {
-        Self { input, key, shared, sorted: Vec::new().into_iter(), _memory: None }
+        Self {
+            input,
+            key,
+            shared,
+            sorted: Vec::new().into_iter(),
+            _memory: None,
+        }
     }
 }
 
 impl Operator for SortOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         let metas = self.input.series()?;
-        self._memory = Some(Reservation::slice(&self.shared.limits, metas.len(), metas.len())?);
+        self._memory = Some(Reservation::slice(
+            &self.shared.limits,
+            metas.len(),
+            metas.len(),
+        )?);
         let mut slice = SeriesSlice::default();
         let mut points = Vec::with_capacity(metas.len());
         for meta in metas {
@@ -74,7 +84,8 @@ fn compare(key: &SortKey, a: &(SeriesMeta, f64), b: &(SeriesMeta, f64)) -> Order
 
 /// Smallest first, NaN last.
 pub(crate) fn ascending(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// Largest first, NaN last.
@@ -85,7 +96,12 @@ pub(crate) fn descending(a: f64, b: f64) -> Ordering {
 fn by_labels(labels: &[String], a: &SeriesMeta, b: &SeriesMeta) -> Ordering {
     labels
         .iter()
-        .map(|label| natural(a.labels.value_or_empty(label), b.labels.value_or_empty(label)))
+        .map(|label| {
+            natural(
+                a.labels.value_or_empty(label),
+                b.labels.value_or_empty(label),
+            )
+        })
         .find(|order| order.is_ne())
         .unwrap_or_else(|| a.labels.cmp(&b.labels))
 }
@@ -102,7 +118,10 @@ fn natural(a: &str, b: &str) -> Ordering {
             && chunk_b.starts_with(|c: char| c.is_ascii_digit());
         let order = if are_numbers {
             let (number_a, number_b) = (significant(chunk_a), significant(chunk_b));
-            number_a.len().cmp(&number_b.len()).then_with(|| number_a.cmp(number_b))
+            number_a
+                .len()
+                .cmp(&number_b.len())
+                .then_with(|| number_a.cmp(number_b))
         } else {
             chunk_a.cmp(chunk_b)
         };
@@ -117,7 +136,9 @@ fn natural(a: &str, b: &str) -> Ordering {
 /// The leading run of digits, or of anything else.
 fn first_chunk(text: &str) -> &str {
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text.find(|c: char| c.is_ascii_digit() != is_number).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_ascii_digit() != is_number)
+        .unwrap_or(text.len());
     &text[..end]
 }
 
@@ -132,7 +153,9 @@ mod tests {
 
     #[test]
     fn natural_order_reads_numbers() {
-        let sorted = ["", "1.2.3", "1.11.3", "1.111.3", "4m5", "4m600", "4m1000", "a", "a1", "b"];
+        let sorted = [
+            "", "1.2.3", "1.11.3", "1.111.3", "4m5", "4m600", "4m1000", "a", "a1", "b",
+        ];
         for (index, a) in sorted.iter().enumerate() {
             for (other, b) in sorted.iter().enumerate() {
                 assert_eq!(natural(a, b), index.cmp(&other), "{a:?} against {b:?}");

@@ -22,7 +22,14 @@ impl SubqueryOperator {
     /// `input` is evaluated on `grid`.
     pub(crate) fn new(input: Box<dyn Operator>, grid: Grid, shared: Shared) -> Self {
         let memory = Reservation::empty(&shared.limits);
-        Self { input, grid, shared, slice: SeriesSlice::default(), next_series: 0, memory }
+        Self {
+            input,
+            grid,
+            shared,
+            slice: SeriesSlice::default(),
+            next_series: 0,
+            memory,
+        }
     }
 }
 
@@ -30,7 +37,8 @@ impl RangeOperator for SubqueryOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         // The steps can be many more than those of the query, whatever the data is.
         let steps = self.grid.count();
-        self.memory.set(steps.saturating_mul(size_of::<(i64, f64, f64)>()), 0)?;
+        self.memory
+            .set(steps.saturating_mul(size_of::<(i64, f64, f64)>()), 0)?;
         self.input.series()
     }
 
@@ -61,4 +69,3 @@ impl RangeOperator for EmptyRange {
         Ok(())
     }
 }
-

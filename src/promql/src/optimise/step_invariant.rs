@@ -67,9 +67,8 @@ fn is_invariant(node: &mut Node) -> bool {
         NodeKind::Matrix(matrix) => matrix.selector.at_ms.is_some(),
         NodeKind::Subquery(subquery) => subquery.at_ms.is_some(),
         NodeKind::Call(call) if TIME_DEPENDENT.contains(&call.func.name) => false,
-        NodeKind::Call(_)
-        | NodeKind::Aggregate(_)
-        | NodeKind::Binary(_)
-        | NodeKind::Negate(_) => node.children_mut().into_iter().all(is_invariant),
+        NodeKind::Call(_) | NodeKind::Aggregate(_) | NodeKind::Binary(_) | NodeKind::Negate(_) => {
+            node.children_mut().into_iter().all(is_invariant)
+        }
     }
 }

@@ -80,11 +80,7 @@ impl Builder<'_> {
         Ok(Node::new(kind, expr.pos()))
     }
 
-    fn selector(
-        &self,
-        selector: &VectorSelector,
-        window_ms: i64,
-    ) -> Result<Selector, EngineError> {
+    fn selector(&self, selector: &VectorSelector, window_ms: i64) -> Result<Selector, EngineError> {
         if selector.edges != WindowEdges::Plain {
             let keyword = selector.edges.keyword().unwrap_or_default();
             return Err(EngineError::Unsupported(format!("the {keyword} modifier")));
@@ -102,7 +98,9 @@ impl Builder<'_> {
 
     fn matrix(&self, matrix: &MatrixSelector) -> Result<Matrix, EngineError> {
         let window_ms = range_of(matrix.range, matrix.range_expr.as_deref(), self.options)?;
-        Ok(Matrix { selector: self.selector(&matrix.selector, window_ms)? })
+        Ok(Matrix {
+            selector: self.selector(&matrix.selector, window_ms)?,
+        })
     }
 
     fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<Subquery, EngineError> {
@@ -132,7 +130,11 @@ impl Builder<'_> {
         Ok(Aggregate {
             op: aggregate.op,
             expr: self.boxed(&aggregate.expr)?,
-            param: aggregate.param.as_deref().map(|param| self.boxed(param)).transpose()?,
+            param: aggregate
+                .param
+                .as_deref()
+                .map(|param| self.boxed(param))
+                .transpose()?,
             grouping: if aggregate.without {
                 Grouping::Without(labels)
             } else {
@@ -143,9 +145,10 @@ impl Builder<'_> {
 
     fn binary(&mut self, binary: &BinaryExpr) -> Result<Binary, EngineError> {
         let matching = binary.matching.clone();
-        if matching.as_ref().is_some_and(|matching| {
-            matching.fill.lhs.is_some() || matching.fill.rhs.is_some()
-        }) {
+        if matching
+            .as_ref()
+            .is_some_and(|matching| matching.fill.lhs.is_some() || matching.fill.rhs.is_some())
+        {
             return Err(EngineError::Unsupported("the fill modifier".to_owned()));
         }
         Ok(Binary {
@@ -158,16 +161,25 @@ impl Builder<'_> {
     }
 
     fn call(&mut self, call: &CallExpr) -> Result<Call, EngineError> {
-        let mut args =
-            call.args.iter().map(|arg| self.node(arg)).collect::<Result<Vec<_>, _>>()?;
+        let mut args = call
+            .args
+            .iter()
+            .map(|arg| self.node(arg))
+            .collect::<Result<Vec<_>, _>>()?;
         // As upstream: only a selector itself knows the times of its samples; anything else is as
         // old as the step.
         if call.func.name == "timestamp"
-            && let Some(Node { kind: NodeKind::Selector(selector), .. }) = args.first_mut()
+            && let Some(Node {
+                kind: NodeKind::Selector(selector),
+                ..
+            }) = args.first_mut()
         {
             selector.output = SelectorOutput::Timestamp;
         }
-        Ok(Call { func: call.func, args })
+        Ok(Call {
+            func: call.func,
+            args,
+        })
     }
 }
 

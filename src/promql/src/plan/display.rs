@@ -84,7 +84,12 @@ fn write_binary(f: &mut fmt::Formatter<'_>, binary: &Binary) -> fmt::Result {
     }
     if let Some(matching) = &binary.matching {
         let word = if matching.on { "on" } else { "ignoring" };
-        write!(f, " {} {word} ({})", matching.card.as_str(), matching.labels.join(", "))?;
+        write!(
+            f,
+            " {} {word} ({})",
+            matching.card.as_str(),
+            matching.labels.join(", ")
+        )?;
     }
     writeln!(f)
 }

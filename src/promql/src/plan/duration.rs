@@ -85,7 +85,10 @@ fn seconds(expr: &DurationExpr, times: &QueryTimes, depth: usize) -> Result<f64,
                 BinaryOp::Mod => left % right,
                 BinaryOp::Pow => left.powf(right),
                 other => {
-                    return Err(failed(expr, &format!("unexpected operator {other} in duration")));
+                    return Err(failed(
+                        expr,
+                        &format!("unexpected operator {other} in duration"),
+                    ));
                 }
             }
         }

@@ -35,7 +35,10 @@ fn resolve(node: &mut Node, grid: Grid) {
 /// Windows are open on the left, so the first instant is one millisecond inside.
 fn resolve_selector(selector: &mut Selector, grid: Grid) {
     let reference = grid.reference(selector.at_ms, selector.offset_ms);
-    let first_ms = reference.first_ms().saturating_sub(selector.window_ms).saturating_add(1);
+    let first_ms = reference
+        .first_ms()
+        .saturating_sub(selector.window_ms)
+        .saturating_add(1);
     selector.read = TimeRange::new(
         Timestamp::from_millis(first_ms),
         Timestamp::from_millis(reference.last_ms()),

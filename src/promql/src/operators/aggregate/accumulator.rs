@@ -72,15 +72,21 @@ struct Sum {
 
 impl Sum {
     fn new(steps: usize) -> Self {
-        // Negative zero is the neutral element: it keeps the sign of sums of negative zeros.
-        Self { sums: vec![-0.0; steps], compensations: vec![0.0; steps] }
+        Self {
+            sums: vec![0.0; steps],
+            compensations: vec![0.0; steps],
+        }
     }
 }
 
 impl Accumulator for Sum {
     fn fold(&mut self, slice: &SeriesSlice) {
         if slice.present.is_full() {
-            let columns = self.sums.iter_mut().zip(&mut self.compensations).zip(&slice.values);
+            let columns = self
+                .sums
+                .iter_mut()
+                .zip(&mut self.compensations)
+                .zip(&slice.values);
             for ((sum, compensation), value) in columns {
                 (*sum, *compensation) = kahan::add(*sum, *compensation, *value);
             }
@@ -97,8 +103,9 @@ impl Accumulator for Sum {
     }
 
     fn finish(&mut self, _present: &Bitmap, values: &mut [f64]) {
-        for (value, (sum, compensation)) in
-            values.iter_mut().zip(self.sums.iter().zip(&self.compensations))
+        for (value, (sum, compensation)) in values
+            .iter_mut()
+            .zip(self.sums.iter().zip(&self.compensations))
         {
             *value = sum + compensation;
         }
@@ -117,7 +124,7 @@ struct Mean {
 impl Mean {
     fn new(steps: usize) -> Self {
         Self {
-            sums: vec![-0.0; steps],
+            sums: vec![0.0; steps],
             compensations: vec![0.0; steps],
             counts: vec![0.0; steps],
             is_mean: Bitmap::none(steps),
@@ -155,7 +162,11 @@ impl Accumulator for Mean {
 
     fn finish(&mut self, present: &Bitmap, values: &mut [f64]) {
         for step in present.iter() {
-            let divisor = if self.is_mean.get(step) { 1.0 } else { self.counts[step] };
+            let divisor = if self.is_mean.get(step) {
+                1.0
+            } else {
+                self.counts[step]
+            };
             values[step] = self.sums[step] / divisor + self.compensations[step] / divisor;
         }
     }
@@ -167,7 +178,9 @@ struct Count {
 
 impl Count {
     fn new(steps: usize) -> Self {
-        Self { counts: vec![0.0; steps] }
+        Self {
+            counts: vec![0.0; steps],
+        }
     }
 }
 
@@ -208,7 +221,10 @@ struct Extreme<F> {
 
 impl<F: Fn(f64, f64) -> bool> Extreme<F> {
     fn new(steps: usize, is_better: F) -> Self {
-        Self { best: vec![f64::NAN; steps], is_better }
+        Self {
+            best: vec![f64::NAN; steps],
+            is_better,
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use hashbrown::HashMap;
 use model::Labels;
 use model::number::format_plain;
+use model::quote::quoted;
+use promql_syntax::ast::PosRange;
 
 use super::group_labels;
 use crate::error::{EngineError, FunctionError};
-use crate::functions::labels::with_label;
+use crate::functions::labels::{is_label_name, with_label};
 use crate::limits::Reservation;
 use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
 use crate::plan::Grouping;
@@ -17,6 +19,8 @@ use crate::slice::SeriesSlice;
 pub(crate) struct CountValuesOperator {
     input: Box<dyn Operator>,
     label: String,
+    /// The label as the query has it, for messages.
+    written_label: String,
     grouping: Grouping,
     steps: usize,
     shared: Shared,
@@ -25,10 +29,10 @@ pub(crate) struct CountValuesOperator {
 }
 
 impl CountValuesOperator {
-    /// `label` is the one that gets the value.
+    /// The label is the one that gets the value; it stands at `pos`.
     pub(crate) fn new(
         input: Box<dyn Operator>,
-        label: &str,
+        (label, pos): (&str, PosRange),
         grouping: &Grouping,
         steps: usize,
         shared: Shared,
@@ -43,6 +47,10 @@ impl CountValuesOperator {
         Self {
             input,
             label: label.to_owned(),
+            written_label: shared
+                .notes
+                .source(pos)
+                .map_or_else(|| quoted(label).to_string(), ToOwned::to_owned),
             grouping,
             steps,
             shared,
@@ -54,8 +62,8 @@ impl CountValuesOperator {
 
 impl Operator for CountValuesOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        if self.label.is_empty() {
-            return Err(FunctionError::CountValuesLabel(self.label.clone()).into());
+        if !is_label_name(&self.label) {
+            return Err(FunctionError::CountValuesLabel(self.written_label.clone()).into());
         }
         let metas = self.input.series()?;
         let mut places: HashMap<Labels, usize> = HashMap::new();

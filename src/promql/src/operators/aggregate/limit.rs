@@ -89,13 +89,14 @@ impl Operator for LimitOperator {
                 extremes.check_count()?;
                 let groups = Groups::new(&metas, &self.grouping);
                 let cells = groups.metas.len().saturating_mul(self.steps);
-                self.memory.set(cells.saturating_mul(size_of::<usize>()), 0)?;
+                self.memory
+                    .set(cells.saturating_mul(size_of::<usize>()), 0)?;
                 self.kept = vec![0; cells];
                 self.of_series = groups.of_series;
             }
             LimitRule::Ratio => {
                 self.check_ratio(extremes)?;
-                self.offsets = metas.iter().map(|meta| hash_offset(meta)).collect();
+                self.offsets = metas.iter().map(hash_offset).collect();
             }
         }
         Ok(metas)
@@ -119,7 +120,11 @@ impl Operator for LimitOperator {
                 let offset = self.offsets[series];
                 out.present.retain(|step| {
                     let ratio = self.params[step].clamp(-1.0, 1.0);
-                    if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio }
+                    if ratio >= 0.0 {
+                        offset < ratio
+                    } else {
+                        offset >= 1.0 + ratio
+                    }
                 });
             }
         }

@@ -14,7 +14,10 @@ pub(super) struct QuantileAccumulator {
 
 impl QuantileAccumulator {
     pub(super) fn new(phis: Arc<[f64]>) -> Self {
-        Self { phis, slices: Vec::new() }
+        Self {
+            phis,
+            slices: Vec::new(),
+        }
     }
 }
 
@@ -25,7 +28,9 @@ impl Accumulator for QuantileAccumulator {
 
     fn bytes(&self) -> usize {
         let steps = self.phis.len();
-        steps.saturating_mul(self.slices.len()).saturating_mul(size_of::<f64>() + 1)
+        steps
+            .saturating_mul(self.slices.len())
+            .saturating_mul(size_of::<f64>() + 1)
     }
 
     fn finish(&mut self, present: &Bitmap, values: &mut [f64]) {

@@ -100,7 +100,9 @@ impl TopOperator {
 fn insert(list: &mut Vec<Candidate>, new: Candidate, wanted: usize, order: TopOrder) -> bool {
     let is_full = list.len() >= wanted;
     if is_full
-        && list.last().is_none_or(|worst| order.compare(new.0, worst.0) != Ordering::Less)
+        && list
+            .last()
+            .is_none_or(|worst| order.compare(new.0, worst.0) != Ordering::Less)
     {
         return false;
     }

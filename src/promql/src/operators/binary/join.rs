@@ -142,7 +142,8 @@ impl Operator for JoinOperator {
             seen.union(&matched);
         }
         if self.matching.card == MatchCardinality::OneToMany {
-            self.operation.apply(self.result, &mut running.one_slice, out);
+            self.operation
+                .apply(self.result, &mut running.one_slice, out);
             std::mem::swap(out, &mut running.one_slice);
         } else {
             self.operation.apply(self.result, out, &running.one_slice);
@@ -203,7 +204,9 @@ impl Running {
         many_present: &Bitmap,
         matching: &VectorMatching,
     ) -> Result<(), EngineError> {
-        let Some(contested) = &mut self.contested[group] else { return Ok(()) };
+        let Some(contested) = &mut self.contested[group] else {
+            return Ok(());
+        };
         if contested.duplicates.intersects(many_present) {
             let (first, second) = contested.pair;
             let labels = |series: usize| self.one_metas[series].labels.clone();

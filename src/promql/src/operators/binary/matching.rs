@@ -20,14 +20,23 @@ impl<'a> MatchGroups<'a> {
     pub(super) fn new(matching: &'a VectorMatching) -> Self {
         let mut labels = matching.labels.clone();
         labels.sort_unstable();
-        Self { labels, matching, numbers: HashMap::new(), key: String::new() }
+        Self {
+            labels,
+            matching,
+            numbers: HashMap::new(),
+            key: String::new(),
+        }
     }
 
     /// The number of a series' group.
     pub(super) fn number(&mut self, labels: &Labels) -> usize {
         let (names, on) = (&self.labels, self.matching.on);
         write_key(labels, &mut self.key, |label| {
-            if on { is_in(names, label) } else { is_kept_without(names, label) }
+            if on {
+                is_in(names, label)
+            } else {
+                is_kept_without(names, label)
+            }
         });
         if let Some(number) = self.numbers.get(&self.key) {
             return *number;
@@ -45,7 +54,11 @@ impl<'a> MatchGroups<'a> {
 
 /// The labels in which the series of a group agree.
 pub(super) fn match_labels(labels: &Labels, matching: &VectorMatching) -> Labels {
-    if matching.on { labels.keep(&matching.labels) } else { labels.without(&matching.labels) }
+    if matching.on {
+        labels.keep(&matching.labels)
+    } else {
+        labels.without(&matching.labels)
+    }
 }
 
 /// The labels of a result: those of the many side, changed as the matching says. Source: upstream

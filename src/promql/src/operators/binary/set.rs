@@ -71,7 +71,10 @@ impl Operator for SetOperator {
         let right = self.right.series()?;
         let mut groups = MatchGroups::new(&self.matching);
         let numbers = |groups: &mut MatchGroups<'_>, metas: &[SeriesMeta]| {
-            metas.iter().map(|meta| groups.number(&meta.labels)).collect::<Vec<_>>()
+            metas
+                .iter()
+                .map(|meta| groups.number(&meta.labels))
+                .collect::<Vec<_>>()
         };
         self.left_groups = numbers(&mut groups, &outputs);
         let on_left = groups.len();
@@ -85,7 +88,8 @@ impl Operator for SetOperator {
             }
         }
         let group_bytes = size_of::<Bitmap>() + self.steps / 8;
-        self.memory.set(shared_groups.saturating_mul(group_bytes), 0)?;
+        self.memory
+            .set(shared_groups.saturating_mul(group_bytes), 0)?;
         if self.op == BinaryOp::Or {
             outputs.extend(right);
         } else {

@@ -31,7 +31,14 @@ impl WithScalarOperator {
         operation: Operation,
         result: ComparisonResult,
     ) -> Self {
-        Self { input, scalar, scalar_values: Vec::new(), side, operation, result }
+        Self {
+            input,
+            scalar,
+            scalar_values: Vec::new(),
+            side,
+            operation,
+            result,
+        }
     }
 
     fn compare(&self, function: fn(&f64, &f64) -> bool, value: &f64, scalar: &f64) -> bool {

@@ -9,9 +9,9 @@ use super::super::call::{
 };
 use super::super::constant::{NumberOperator, TimeOperator};
 use super::super::merge::Names;
-use super::super::range_call::{AbsentOverTimeOperator, RangeCallOperator};
+use super::super::range_call::{AbsentOverTimeOperator, RangeCallOperator, WindowShape};
 use super::super::sort::{SortKey, SortOperator};
-use super::super::{Operator, seconds};
+use super::super::{Operator, RangeOperator, seconds};
 use super::{BuildContext, build, build_range, merged};
 use crate::annotations::Annotation;
 use crate::error::EngineError;
@@ -31,9 +31,18 @@ pub(super) fn build_call(
     context: &mut BuildContext<'_>,
 ) -> Built {
     let Some(implementation) = lookup(call.func.name) else {
-        return Err(EngineError::Unsupported(format!("function {}()", call.func.name)));
+        return Err(EngineError::Unsupported(format!(
+            "function {}()",
+            call.func.name
+        )));
     };
-    Caller { call, pos, grid, context }.build(implementation)
+    Caller {
+        call,
+        pos,
+        grid,
+        context,
+    }
+    .build(implementation)
 }
 
 struct Caller<'a, 'b> {
@@ -93,13 +102,19 @@ impl Caller<'_, '_> {
             Special::Absent => {
                 let labels = absent_labels(self.argument(0)?)?;
                 let input = self.vector(0)?;
-                Ok(Box::new(AbsentOperator::new(input, labels, self.grid.count())))
+                Ok(Box::new(AbsentOperator::new(
+                    input,
+                    labels,
+                    self.grid.count(),
+                )))
             }
             Special::AbsentOverTime => {
                 let labels = absent_labels(self.argument(0)?)?;
                 let (input, shape) = self.range()?;
                 let shared = self.context.shared.clone();
-                Ok(Box::new(AbsentOverTimeOperator::new(input, shape, labels, shared)))
+                Ok(Box::new(AbsentOverTimeOperator::new(
+                    input, shape, labels, shared,
+                )))
             }
             Special::HistogramFraction => self.histogram(HistogramFunction::Fraction),
             Special::HistogramQuantile => self.histogram(HistogramFunction::Quantile),
@@ -120,9 +135,10 @@ impl Caller<'_, '_> {
             Special::End => self.number(seconds(times.end_ms)),
             Special::Step => self.number(duration(times.step_ms)),
             Special::Range => self.number(duration(times.end_ms.saturating_sub(times.start_ms))),
-            Special::Scalar => {
-                Ok(Box::new(ScalarOperator::new(self.vector(0)?, self.grid.count())))
-            }
+            Special::Scalar => Ok(Box::new(ScalarOperator::new(
+                self.vector(0)?,
+                self.grid.count(),
+            ))),
             Special::Sort => self.sorted(SortKey::Ascending),
             Special::SortDesc => self.sorted(SortKey::Descending),
             Special::SortByLabel => {
@@ -177,12 +193,7 @@ impl Caller<'_, '_> {
     }
 
     /// The operator of the range vector among the arguments, and its windows.
-    fn range(
-        &mut self,
-    ) -> Result<
-        (Box<dyn super::super::RangeOperator>, super::super::range_call::WindowShape),
-        EngineError,
-    > {
+    fn range(&mut self) -> Result<(Box<dyn RangeOperator>, WindowShape), EngineError> {
         let call = self.call;
         let node = call
             .args
@@ -191,7 +202,9 @@ impl Caller<'_, '_> {
             .ok_or_else(|| {
                 EngineError::Unsupported(format!("{}() without a range vector", call.func.name))
             })?;
-        build_range(node, self.grid, self.context)
+        let (operator, shape) = build_range(node, self.grid, self.context)?;
+        let pos = call.args.first().map_or(self.pos, |first| first.pos);
+        Ok((operator, WindowShape { pos, ..shape }))
     }
 
     fn number(&self, value: f64) -> Built {
@@ -209,13 +222,20 @@ impl Caller<'_, '_> {
 
     fn sorted(&mut self, key: SortKey) -> Built {
         if !self.context.times.is_instant() {
-            self.context.shared.notes.add(&Annotation::SortInRangeQuery, self.pos);
+            self.context
+                .shared
+                .notes
+                .add(&Annotation::SortInRangeQuery, self.pos);
         }
         let input = self.vector(0)?;
         if !self.grid.is_instant() {
             return Ok(input);
         }
-        Ok(Box::new(SortOperator::new(input, key, self.context.shared.clone())))
+        Ok(Box::new(SortOperator::new(
+            input,
+            key,
+            self.context.shared.clone(),
+        )))
     }
 
     fn timestamp(&mut self) -> Built {
@@ -243,8 +263,11 @@ impl Caller<'_, '_> {
             scalars: positions_of(ValueType::Scalar).collect(),
             vector: positions_of(ValueType::Vector).next().unwrap_or(self.pos),
         };
-        let vector =
-            call.args.iter().position(|node| node.value_type() == ValueType::Vector).unwrap_or(0);
+        let vector = call
+            .args
+            .iter()
+            .position(|node| node.value_type() == ValueType::Vector)
+            .unwrap_or(0);
         let input = self.vector(vector)?;
         let shared = self.context.shared.clone();
         let operator =

@@ -109,8 +109,18 @@ impl HistogramOperator {
                 }
                 None => {
                     let name = self.noted_name(&labels).into();
-                    found.push((SeriesMeta { labels, drop_name: meta.drop_name }, index));
-                    self.histograms.push(Histogram { missing: 0, buckets: Vec::new(), name });
+                    found.push((
+                        SeriesMeta {
+                            labels,
+                            drop_name: meta.drop_name,
+                        },
+                        index,
+                    ));
+                    self.histograms.push(Histogram {
+                        missing: 0,
+                        buckets: Vec::new(),
+                        name,
+                    });
                 }
             }
             self.histograms[histogram].missing += 1;
@@ -171,14 +181,21 @@ impl HistogramOperator {
             let mut previous = None;
             for phi in values {
                 if !(0.0..=1.0).contains(phi) && previous != Some(phi.to_bits()) {
-                    self.shared.notes.add(&Annotation::InvalidQuantile(*phi), *pos);
+                    self.shared
+                        .notes
+                        .add(&Annotation::InvalidQuantile(*phi), *pos);
                 }
                 previous = Some(phi.to_bits());
             }
         }
     }
 
-    fn value(&self, (histogram, scalar): (usize, usize), step: usize, buckets: &mut Vec<Bucket>) -> f64 {
+    fn value(
+        &self,
+        (histogram, scalar): (usize, usize),
+        step: usize,
+        buckets: &mut Vec<Bucket>,
+    ) -> f64 {
         match self.function {
             HistogramFunction::Fraction => bucket_fraction(
                 self.scalar_values[0][step],
@@ -219,7 +236,10 @@ impl Operator for HistogramOperator {
                     let phi = values.first().copied().unwrap_or(f64::NAN);
                     let text = open_metrics_float(phi);
                     let labels = with_label(meta.labels.clone(), label, &text)?;
-                    outputs.push(SeriesMeta { labels, drop_name: meta.drop_name });
+                    outputs.push(SeriesMeta {
+                        labels,
+                        drop_name: meta.drop_name,
+                    });
                     self.order.push((histogram, scalar));
                 }
             } else {
@@ -246,7 +266,10 @@ impl Operator for HistogramOperator {
             buckets.clear();
             for (upper, slice, _) in &self.histograms[histogram].buckets {
                 if slice.present.get(step) {
-                    buckets.push(Bucket { upper: *upper, count: slice.values[step] });
+                    buckets.push(Bucket {
+                        upper: *upper,
+                        count: slice.values[step],
+                    });
                 }
             }
             if !buckets.is_empty() {
@@ -254,7 +277,11 @@ impl Operator for HistogramOperator {
                 out.set(step, value);
             }
         }
-        if self.order.get(self.next_output).is_none_or(|(next, _)| *next != histogram) {
+        if self
+            .order
+            .get(self.next_output)
+            .is_none_or(|(next, _)| *next != histogram)
+        {
             self.histograms[histogram].buckets = Vec::new();
         }
         if self.next_output == self.order.len() {
@@ -269,6 +296,8 @@ impl Operator for HistogramOperator {
 /// A number as OpenMetrics writes `le` and `quantile`: whole numbers with `.0`.
 fn open_metrics_float(value: f64) -> String {
     let text = model::number::format_general(value);
-    let is_whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let is_whole = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
     if is_whole { format!("{text}.0") } else { text }
 }

@@ -19,7 +19,11 @@ impl LabelOperator {
 
 impl Operator for LabelOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        self.input.series()?.into_iter().map(|meta| self.change.apply(meta)).collect()
+        self.input
+            .series()?
+            .into_iter()
+            .map(|meta| self.change.apply(meta))
+            .collect()
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {

@@ -50,7 +50,12 @@ impl MapWithOperator {
         scalars: Vec<Box<dyn Operator>>,
         function: fn(f64, &[f64]) -> Option<f64>,
     ) -> Self {
-        Self { input, scalars, by_step: Vec::new(), function }
+        Self {
+            input,
+            scalars,
+            by_step: Vec::new(),
+            function,
+        }
     }
 }
 
@@ -61,8 +66,9 @@ impl Operator for MapWithOperator {
             columns.push(read_scalar(&mut **scalar)?);
         }
         let steps = columns.first().map_or(0, Vec::len);
-        self.by_step =
-            (0..steps).flat_map(|step| columns.iter().map(move |column| column[step])).collect();
+        self.by_step = (0..steps)
+            .flat_map(|step| columns.iter().map(move |column| column[step]))
+            .collect();
         self.input.series()
     }
 

@@ -16,7 +16,11 @@ pub(crate) struct ScalarOperator {
 
 impl ScalarOperator {
     pub(crate) fn new(input: Box<dyn Operator>, steps: usize) -> Self {
-        Self { input, steps, series: 0 }
+        Self {
+            input,
+            steps,
+            series: 0,
+        }
     }
 }
 
@@ -61,7 +65,12 @@ pub(crate) struct AbsentOperator {
 
 impl AbsentOperator {
     pub(crate) fn new(input: Box<dyn Operator>, labels: Labels, steps: usize) -> Self {
-        Self { input, labels, steps, series: 0 }
+        Self {
+            input,
+            labels,
+            steps,
+            series: 0,
+        }
     }
 }
 
@@ -93,7 +102,11 @@ pub(crate) struct ScalarsOperator<F> {
 
 impl<F: Fn(f64, f64) -> f64> ScalarsOperator<F> {
     pub(crate) fn new(left: Box<dyn Operator>, right: Box<dyn Operator>, function: F) -> Self {
-        Self { left, right, function }
+        Self {
+            left,
+            right,
+            function,
+        }
     }
 }
 

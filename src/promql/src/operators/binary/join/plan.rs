@@ -51,7 +51,10 @@ pub(super) struct ContestedGroup {
 /// The one side of a match group.
 enum Group {
     Single(usize),
-    Contested { index: usize, representatives: Vec<usize> },
+    Contested {
+        index: usize,
+        representatives: Vec<usize>,
+    },
 }
 
 impl JoinPlan {
@@ -63,8 +66,10 @@ impl JoinPlan {
         removal: NameRemoval,
     ) -> Result<(Self, Vec<SeriesMeta>), EngineError> {
         let mut numbers = MatchGroups::new(matching);
-        let many_groups: Vec<usize> =
-            many.iter().map(|meta| numbers.number(&meta.labels)).collect();
+        let many_groups: Vec<usize> = many
+            .iter()
+            .map(|meta| numbers.number(&meta.labels))
+            .collect();
         let matched_groups = numbers.len();
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); matched_groups];
         for (series, meta) in one.iter().enumerate() {
@@ -79,8 +84,10 @@ impl JoinPlan {
             many_uses: vec![0; many.len()],
             one_uses: vec![0; one.len()],
         };
-        let groups: Vec<Option<Group>> =
-            members.into_iter().map(|members| plan.group(members, one, matching)).collect();
+        let groups: Vec<Option<Group>> = members
+            .into_iter()
+            .map(|members| plan.group(members, one, matching))
+            .collect();
         let changes_metric = operation.changes_metric(result);
         let is_arithmetic = matches!(operation, Operation::Arithmetic(_));
         let drops_now = is_arithmetic || (changes_metric && removal == NameRemoval::Immediate);
@@ -94,7 +101,11 @@ impl JoinPlan {
                 metas.push(SeriesMeta { labels, drop_name });
                 output_groups.push(*group);
                 plan.many_uses[series] += 1;
-                plan.outputs.push(Output { many: series, one: one_side, exclusive: None });
+                plan.outputs.push(Output {
+                    many: series,
+                    one: one_side,
+                    exclusive: None,
+                });
             }
         }
         plan.find_exclusive(&metas, &output_groups, matching);
@@ -103,7 +114,10 @@ impl JoinPlan {
 
     /// How often each series of the many and of the one side is going to be read.
     pub(super) fn take_uses(&mut self) -> (Vec<u32>, Vec<u32>) {
-        (std::mem::take(&mut self.many_uses), std::mem::take(&mut self.one_uses))
+        (
+            std::mem::take(&mut self.many_uses),
+            std::mem::take(&mut self.one_uses),
+        )
     }
 
     fn group(
@@ -132,8 +146,15 @@ impl JoinPlan {
         }
         let index = self.contested.len();
         let variants = representatives.len();
-        self.contested.push(ContestedGroup { members: sorted, variants, uses: 0 });
-        Some(Group::Contested { index, representatives })
+        self.contested.push(ContestedGroup {
+            members: sorted,
+            variants,
+            uses: 0,
+        });
+        Some(Group::Contested {
+            index,
+            representatives,
+        })
     }
 
     /// What a series of the many side meets, each with a series whose labels it takes over.
@@ -144,13 +165,22 @@ impl JoinPlan {
                 self.one_uses[*series] += 1;
                 vec![(OneSide::Single(*series), *series)]
             }
-            Some(Group::Contested { index, representatives }) => {
+            Some(Group::Contested {
+                index,
+                representatives,
+            }) => {
                 self.contested[*index].uses += representatives.len();
                 representatives
                     .iter()
                     .enumerate()
                     .map(|(variant, series)| {
-                        (OneSide::Contested { group: *index, variant }, *series)
+                        (
+                            OneSide::Contested {
+                                group: *index,
+                                variant,
+                            },
+                            *series,
+                        )
                     })
                     .collect()
             }
