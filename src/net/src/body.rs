@@ -63,6 +63,13 @@ impl Body {
     }
 }
 
+impl From<Bytes> for Body {
+    /// A body that is not compressed.
+    fn from(bytes: Bytes) -> Self {
+        Self::new(bytes, Encoding::Identity)
+    }
+}
+
 /// Reads a body; stops as soon as it is as long as the limit. A compressed body that is too long
 /// would be too long after decompression as well.
 pub(crate) async fn read(mut body: Incoming, limit_bytes: Option<u64>) -> Result<Bytes, BodyError> {
