@@ -42,6 +42,10 @@ fn render(parts: &Parts) -> String {
         .as_millis()
         .max(0);
     let uptime = PromDuration::from_millis(uptime_ms - uptime_ms % 1000).to_string();
+    let version = &parts.settings.build.version;
+    let compatible = version
+        .split_once('+')
+        .map_or(version.as_str(), |(theirs, _ours)| theirs);
     let reload = if runtime.reload_succeeded {
         "loaded"
     } else {
@@ -49,7 +53,7 @@ fn render(parts: &Parts) -> String {
     };
     let values = [
         ("version", escape(&parts.settings.build.own_version)),
-        ("compatible", escape(&parts.settings.build.version)),
+        ("compatible", escape(compatible)),
         ("state", state.to_owned()),
         ("state_class", state_class.to_owned()),
         ("uptime", uptime),

@@ -1,1 +1,21 @@
-//! The firewatch binary: flags, wiring, start, reload, stop.
+//! The firewatch binary from start to stop: flags, logs, and the wiring of all parts. Start reading
+//! in [`app`].
+//!
+//! Exit codes as upstream's: 0 after a clean stop, 1 when something failed, 2 for wrong flags and
+//! for a configuration that cannot be loaded at start.
+
+pub mod app;
+mod build;
+mod control;
+pub mod flags;
+mod host;
+mod logging;
+mod process;
+mod reload;
+mod run;
+mod scraping;
+mod web;
+
+pub use app::{App, StartError};
+pub use flags::Options;
+pub use run::main;

@@ -1,2 +1,5 @@
 //! Entry point of the `firewatch` binary.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    server::main(std::env::args_os())
+}
