@@ -1,6 +1,8 @@
 //! Series notation and loading. What the storage contracts cannot hold yet (native histograms,
 //! start timestamps) is remembered as a gap, so that no case that touches it passes by accident.
 
+use std::collections::BTreeMap;
+
 use model::{Labels, METRIC_NAME, PromDuration, Timestamp};
 use promql_syntax::SequenceValue;
 use promql_syntax::ast::Expr;
@@ -135,8 +137,9 @@ pub(super) fn store(load: &Load, appender: &dyn Appender, gaps: &mut Gaps) {
     }
 }
 
+/// Parses the lines of a `load`. Of several lines for one series the last one counts, as upstream.
 fn collect(load: &Load, gaps: &mut Gaps) -> Result<Vec<SeriesValues>, String> {
-    let mut collected = Vec::with_capacity(load.series.len());
+    let mut collected: BTreeMap<Labels, SeriesValues> = BTreeMap::new();
     for (line, text) in &load.series {
         let in_line = |error: String| format!("line {line}: {error}");
         let (metric, _) = split_metric(text);
@@ -153,10 +156,10 @@ fn collect(load: &Load, gaps: &mut Gaps) -> Result<Vec<SeriesValues>, String> {
         if series.values.contains(&SeriesValue::Histogram) {
             gaps.add(series.labels, HISTOGRAMS);
         } else {
-            collected.push(series);
+            collected.insert(series.labels.clone(), series);
         }
     }
-    Ok(collected)
+    Ok(collected.into_values().collect())
 }
 
 /// The labels of the native histogram that the series is a part of.

@@ -67,20 +67,31 @@ fn pin(query: &mut Expr, at: Timestamp) -> bool {
     true
 }
 
-/// Whether a selector is pinned to the start or end of the query, so that the same text means
-/// another instant in a range query.
+/// Whether the query refers to its own range, so that the same text means something else in a
+/// range query: `start()`, `end()`, `step()`, `range()`.
 pub(super) fn follows_query_range(query: &Expr) -> bool {
     let mut follows = false;
     query.walk(|expr| {
-        let at = match expr {
-            Expr::VectorSelector(selector) => selector.time.at,
-            Expr::MatrixSelector(matrix) => matrix.selector.time.at,
-            Expr::Subquery(subquery) => subquery.time.at,
-            _ => None,
+        follows |= match expr {
+            Expr::VectorSelector(selector) => time_follows(&selector.time),
+            Expr::MatrixSelector(matrix) => {
+                time_follows(&matrix.selector.time) || matrix.range_expr.is_some()
+            }
+            Expr::Subquery(subquery) => {
+                time_follows(&subquery.time)
+                    || subquery.range_expr.is_some()
+                    || subquery.step_expr.is_some()
+            }
+            Expr::Call(call) => matches!(call.func.name, "start" | "end" | "step" | "range"),
+            _ => false,
         };
-        follows |= matches!(at, Some(AtModifier::Start | AtModifier::End));
     });
     follows
+}
+
+/// A computed duration may read the query's step and range.
+fn time_follows(time: &TimeModifiers) -> bool {
+    matches!(time.at, Some(AtModifier::Start | AtModifier::End)) || time.offset_expr.is_some()
 }
 
 fn pin_time(time: &mut TimeModifiers, at: Timestamp) {

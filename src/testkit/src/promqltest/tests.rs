@@ -277,6 +277,12 @@ fn fails_ranges_whose_points_differ() {
 }
 
 #[test]
+fn the_last_line_of_a_series_counts() {
+    let script = "load 1m\n  a 1 2\n  b 1\n  a 3\n\neval instant at 1m a\n  a 3\n";
+    assert_eq!(failures(script), Vec::<String>::new());
+}
+
+#[test]
 fn a_failed_load_fails_every_case_up_to_the_next_clear() {
     let script = "load 1m\n  a 1 2\n\nload 1m\n  a _ 3\n\neval instant at 1m a\n  a 2\n\n\
         eval instant at 1m 1\n  1\n\nclear\neval instant at 1m 1\n  1\n\nunknown\n";
