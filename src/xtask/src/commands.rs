@@ -1,3 +1,4 @@
 //! One module for each sub-command.
 
+pub(crate) mod promqltest;
 pub(crate) mod tidy;

@@ -16,8 +16,10 @@ struct Subcommand {
 }
 
 /// Every sub-command, in the order in which `--help` lists them.
-const COMMANDS: &[Subcommand] =
-    &[Subcommand { arguments: commands::tidy::arguments, run: commands::tidy::run }];
+const COMMANDS: &[Subcommand] = &[
+    Subcommand { arguments: commands::tidy::arguments, run: commands::tidy::run },
+    Subcommand { arguments: commands::promqltest::arguments, run: commands::promqltest::run },
+];
 
 fn main() -> anyhow::Result<ExitCode> {
     let matches = command_line().get_matches();
