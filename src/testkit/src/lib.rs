@@ -1,1 +1,3 @@
-//! Test helpers: the promqltest script runner, a fake clock, mock targets.
+//! Test helpers: the runner of PromQL test scripts.
+
+pub mod promqltest;
