@@ -1,1 +1,1 @@
-//! Black-box tests: helpers to start programs and to talk HTTP to them.
+//! Black-box tests live in `tests/it`, their data beside them; this library is empty on purpose.

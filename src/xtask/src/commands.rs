@@ -1,4 +1,5 @@
 //! One module for each sub-command.
 
+pub(crate) mod bench;
 pub(crate) mod promqltest;
 pub(crate) mod tidy;

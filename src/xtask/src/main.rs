@@ -19,6 +19,7 @@ struct Subcommand {
 const COMMANDS: &[Subcommand] = &[
     Subcommand { arguments: commands::tidy::arguments, run: commands::tidy::run },
     Subcommand { arguments: commands::promqltest::arguments, run: commands::promqltest::run },
+    Subcommand { arguments: commands::bench::arguments, run: commands::bench::run },
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -1,0 +1,59 @@
+//! `cargo xtask bench`: whole servers under load on loopback, beside Debian's Prometheus where it
+//! is installed. Figures of one run belong together; compare ratios, not runs.
+
+mod ingest;
+mod load;
+mod query;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+/// The command line.
+pub(crate) fn arguments() -> Command {
+    let number = |name: &'static str, default: &'static str, help: &'static str| {
+        Arg::new(name).long(name).default_value(default).help(help).value_parser(value_parser!(u32))
+    };
+    let shared = [
+        number("series", "20000", "Series to write"),
+        number("samples", "480", "Samples of each series, 15 s apart"),
+        number("senders", "2", "Connections that write at once"),
+        Arg::new("firewatch")
+            .long("firewatch")
+            .default_value("bin/firewatch")
+            .help("The server to measure"),
+        Arg::new("prometheus")
+            .long("prometheus")
+            .default_value("prometheus")
+            .help("The server to compare with; \"none\" leaves it out"),
+    ];
+    Command::new("bench")
+        .about("Measure ingestion and queries beside Prometheus")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("ingest")
+                .about("Samples per CPU second, bytes per sample, resident memory")
+                .args(shared.clone()),
+        )
+        .subcommand(
+            Command::new("query")
+                .about("Milliseconds per query")
+                .args(shared)
+                .arg(number("repeat", "5", "Runs of each query; the median counts")),
+        )
+}
+
+/// Runs the benchmark that was asked for.
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("ingest", matches)) => ingest::run(&load::Shape::of(matches)?)?,
+        Some(("query", matches)) => {
+            let repeat = matches.get_one::<u32>("repeat").copied().unwrap_or(5);
+            query::run(&load::Shape::of(matches)?, repeat)?;
+        }
+        _ => anyhow::bail!("bench takes ingest or query"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
