@@ -10,7 +10,7 @@ use super::matching::match_labels;
 use super::{ComparisonResult, Operation};
 use crate::error::EngineError;
 use crate::limits::Reservation;
-use crate::operators::series_buffer::SeriesBuffer;
+use crate::operators::series_buffer::{Presence, SeriesBuffer};
 use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
 use crate::slice::{Bitmap, SeriesSlice};
 
@@ -33,6 +33,8 @@ struct Running {
     plan: JoinPlan,
     many: SeriesBuffer,
     one: SeriesBuffer,
+    /// Whether a match group has several series on the one side.
+    has_crowds: bool,
     one_metas: Vec<SeriesMeta>,
     contested: Vec<Option<Contested>>,
     /// For results that exclude each other: the steps that have had a match.
@@ -96,9 +98,23 @@ impl Operator for JoinOperator {
             self.shared.name_removal,
         )?;
         let (many_uses, one_uses) = plan.take_uses();
-        self.running = Some(Running {
-            many: SeriesBuffer::new(many, many_uses, self.shared.clone()),
-            one: SeriesBuffer::new(one, one_uses, self.shared.clone()),
+        let crowds = std::mem::take(&mut plan.crowds);
+        let has_crowds = crowds.iter().any(Option::is_some);
+        // Any point of the many side makes several ones of a group an error.
+        let watched = if has_crowds {
+            vec![Some(0); many_uses.len()]
+        } else {
+            Vec::new()
+        };
+        let (watched, crowds) = (
+            Presence::new(watched, self.steps),
+            Presence::new(crowds, self.steps),
+        );
+        let has_outputs = !plan.outputs.is_empty();
+        let running = self.running.insert(Running {
+            many: SeriesBuffer::new(many, many_uses, watched, self.shared.clone()),
+            one: SeriesBuffer::new(one, one_uses, crowds, self.shared.clone()),
+            has_crowds,
             one_metas,
             contested: plan.contested.iter().map(|_| None).collect(),
             matched: vec![Bitmap::none(self.steps); plan.exclusive_results],
@@ -107,6 +123,9 @@ impl Operator for JoinOperator {
             one_slice: SeriesSlice::default(),
             _memory: memory,
         });
+        if !has_outputs {
+            running.check_crowds(&self.matching)?;
+        }
         Ok(outputs)
     }
 
@@ -147,6 +166,9 @@ impl Operator for JoinOperator {
             std::mem::swap(out, &mut running.one_slice);
         } else {
             self.operation.apply(self.result, out, &running.one_slice);
+        }
+        if running.next_output == running.plan.outputs.len() {
+            running.check_crowds(&self.matching)?;
         }
         Ok(())
     }
@@ -208,17 +230,8 @@ impl Running {
             return Ok(());
         };
         if contested.duplicates.intersects(many_present) {
-            let (first, second) = contested.pair;
-            let labels = |series: usize| self.one_metas[series].labels.clone();
-            return Err(EngineError::DuplicateOnOneSide {
-                group: match_labels(&self.one_metas[first].labels, matching),
-                side: match matching.card {
-                    MatchCardinality::OneToMany => "left",
-                    _ => "right",
-                },
-                first: labels(first),
-                second: labels(second),
-            });
+            let pair = contested.pair;
+            return Err(self.duplicate(pair, matching));
         }
         self.one_slice.copy_from(&contested.variants[variant]);
         contested.uses = contested.uses.saturating_sub(1);
@@ -226,5 +239,32 @@ impl Running {
             self.contested[group] = None;
         }
         Ok(())
+    }
+
+    /// Refuses several points of a match group on the one side at a step where the many side has
+    /// any point, even if none of them is of that group. Called when all outputs were read. Source:
+    /// upstream `VectorBinop`.
+    fn check_crowds(&mut self, matching: &VectorMatching) -> Result<(), EngineError> {
+        if !self.has_crowds {
+            return Ok(());
+        }
+        let many = self.many.finish()?;
+        match self.one.finish()?.doubled_within(many) {
+            None => Ok(()),
+            Some(pair) => Err(self.duplicate(pair, matching)),
+        }
+    }
+
+    fn duplicate(&self, (first, second): (usize, usize), matching: &VectorMatching) -> EngineError {
+        let labels = |series: usize| self.one_metas[series].labels.clone();
+        EngineError::DuplicateOnOneSide {
+            group: match_labels(&self.one_metas[first].labels, matching),
+            side: match matching.card {
+                MatchCardinality::OneToMany => "left",
+                _ => "right",
+            },
+            first: labels(first),
+            second: labels(second),
+        }
     }
 }

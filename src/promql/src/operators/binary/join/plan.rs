@@ -16,6 +16,9 @@ pub(super) struct JoinPlan {
     pub(super) contested: Vec<ContestedGroup>,
     /// How many sets of results there are that exclude each other.
     pub(super) exclusive_results: usize,
+    /// For each series of the one side its group, if that has several series there: whether the
+    /// many side asks for the group or not. Counted from 0.
+    pub(super) crowds: Vec<Option<usize>>,
     many_uses: Vec<u32>,
     one_uses: Vec<u32>,
 }
@@ -71,9 +74,13 @@ impl JoinPlan {
             .map(|meta| numbers.number(&meta.labels))
             .collect();
         let matched_groups = numbers.len();
+        let one_groups: Vec<usize> = one
+            .iter()
+            .map(|meta| numbers.number(&meta.labels))
+            .collect();
         let mut members: Vec<Vec<usize>> = vec![Vec::new(); matched_groups];
-        for (series, meta) in one.iter().enumerate() {
-            if let Some(members) = members.get_mut(numbers.number(&meta.labels)) {
+        for (series, group) in one_groups.iter().enumerate() {
+            if let Some(members) = members.get_mut(*group) {
                 members.push(series);
             }
         }
@@ -81,6 +88,7 @@ impl JoinPlan {
             outputs: Vec::new(),
             contested: Vec::new(),
             exclusive_results: 0,
+            crowds: find_crowds(&one_groups, numbers.len()),
             many_uses: vec![0; many.len()],
             one_uses: vec![0; one.len()],
         };
@@ -214,4 +222,23 @@ impl JoinPlan {
             self.outputs[output].exclusive = Some(set);
         }
     }
+}
+
+/// Renumbers the groups that have several series; the others have no number.
+fn find_crowds(group_of: &[usize], groups: usize) -> Vec<Option<usize>> {
+    let mut sizes = vec![0_usize; groups];
+    for group in group_of {
+        sizes[*group] += 1;
+    }
+    let mut crowds = 0;
+    let numbers: Vec<Option<usize>> = sizes
+        .into_iter()
+        .map(|size| {
+            (size > 1).then(|| {
+                crowds += 1;
+                crowds - 1
+            })
+        })
+        .collect();
+    group_of.iter().map(|group| numbers[*group]).collect()
 }
