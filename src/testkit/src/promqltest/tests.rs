@@ -299,3 +299,92 @@ fn a_failed_load_fails_every_case_up_to_the_next_clear() {
         failed[2]
     );
 }
+
+#[test]
+fn our_own_scripts_pass() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../compat-tests/promql");
+    let engine = promql::Engine::new(engine_options());
+    let mut storage = MemoryScriptStorage::new();
+    let mut passed = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let report = run_script(&text, &mut storage, &engine, RunOptions::Plain);
+        if let Some(case) = report.failures().next() {
+            panic!("{}: {case}", path.display());
+        }
+        passed += report.passed();
+    }
+    assert!(passed > 500, "{passed}");
+}
+
+/// A small generator, so that every run sees the same scripts.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+#[test]
+fn damaged_scripts_give_errors_with_their_line() {
+    let pieces = [
+        "load 1m",
+        "eval instant at 1m",
+        "eval range from 0s to 1m step 1s",
+        "clear",
+        "expect",
+        "fail",
+        "msg:",
+        "regex: (",
+        "string \"",
+        "range vector from",
+        "a{b=\"c\"}",
+        "@st",
+        "{{",
+        "1 2x3 _ stale",
+        "\n",
+        "\n\n",
+        " ",
+        "#",
+        "é",
+        "\"",
+        "{",
+        "}",
+        "-",
+        "99999999999999999999y",
+        "1h30m",
+        "\t",
+    ];
+    let mut random = Random(7);
+    let engine = promql::Engine::new(engine_options());
+    let mut storage = MemoryScriptStorage::new();
+    for _ in 0..2_000 {
+        let length = random.below(30);
+        let text: Vec<&str> = (0..length)
+            .map(|_| pieces[random.below(pieces.len())])
+            .collect();
+        let text = text.join(if random.below(2) == 0 { " " } else { "" });
+        let lines = text.lines().count();
+        for error in Script::parse(&text)
+            .commands
+            .into_iter()
+            .filter_map(Result::err)
+        {
+            assert!((1..=lines).contains(&error.line), "{text:?}: {error}");
+        }
+        let report = run_script(&text, &mut storage, &engine, RunOptions::Plain);
+        assert!(
+            report
+                .cases
+                .iter()
+                .all(|case| (1..=lines).contains(&case.line)),
+            "{text:?}"
+        );
+    }
+}

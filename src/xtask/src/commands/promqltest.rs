@@ -136,3 +136,31 @@ fn open_storage(name: &str) -> anyhow::Result<Box<dyn ScriptStorage>> {
         _ => Ok(Box::new(TsdbScriptStorage::open()?)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_scripts_pass_on_disk_across_a_restart() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../compat-tests/promql");
+        let mut scripts = Vec::new();
+        collect_scripts(Path::new(folder), &mut scripts).unwrap();
+        assert!(scripts.len() > 10 && scripts.is_sorted());
+        let engine = Engine::new(engine_options());
+        let mut storage = open_storage("tsdb").unwrap();
+        for script in scripts {
+            let text = std::fs::read_to_string(&script).unwrap();
+            let options = RunOptions::RestartAfterLoad;
+            let report = run_script(&text, storage.as_mut(), &engine, options);
+            let mut printed = Vec::new();
+            print_report(&mut printed, &script, &report, true).unwrap();
+            assert_eq!(
+                report.passed(),
+                report.total(),
+                "{}",
+                String::from_utf8_lossy(&printed)
+            );
+        }
+    }
+}
