@@ -29,7 +29,7 @@ fn matrix(result: QueryResult) -> Matrix {
             .into_iter()
             .map(|series| (series.labels, series.points))
             .collect(),
-        other => panic!("not a matrix: {other:?}"),
+        other => unreachable!("not a matrix: {other:?}"),
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) struct Failure;
 
 type Vector = Vec<(Labels, f64)>;
 
+/// A series and its samples inside a window.
+type Window = (Labels, Vec<(i64, f64)>);
+
 /// A query and what it is about.
 pub(crate) struct Naive<'a> {
     pub(crate) data: &'a Data,
@@ -54,7 +57,7 @@ impl Naive<'_> {
             Expr::Aggregate(aggregate) => self.aggregate(aggregate, at_ms)?,
             Expr::Binary(binary) => self.binary(binary, at_ms)?,
             Expr::Call(call) => self.call(call, at_ms)?,
-            other => panic!("not generated: {other:?}"),
+            other => unreachable!("not generated: {other:?}"),
         };
         unique(vector)
     }
@@ -85,7 +88,7 @@ impl Naive<'_> {
         found
     }
 
-    fn windows(&self, expr: &Expr, at_ms: i64) -> Result<Vec<(Labels, Vec<(i64, f64)>)>, Failure> {
+    fn windows(&self, expr: &Expr, at_ms: i64) -> Result<Vec<Window>, Failure> {
         match expr {
             Expr::Paren(paren) => self.windows(&paren.expr, at_ms),
             Expr::MatrixSelector(matrix) => {
@@ -105,7 +108,7 @@ impl Naive<'_> {
                             samples.iter().filter(inside).copied().collect(),
                         )
                     })
-                    .filter(|(_, samples): &(Labels, Vec<(i64, f64)>)| !samples.is_empty())
+                    .filter(|(_, samples): &Window| !samples.is_empty())
                     .collect())
             }
             Expr::Subquery(subquery) => {
@@ -122,7 +125,7 @@ impl Naive<'_> {
                 }
                 Ok(series.into_iter().collect())
             }
-            other => panic!("not generated: {other:?}"),
+            other => unreachable!("not generated: {other:?}"),
         }
     }
 
@@ -144,7 +147,7 @@ impl Naive<'_> {
             AggregateOp::Count => values.len() as f64,
             AggregateOp::Group => 1.0,
             AggregateOp::Stdvar => variance(&values),
-            other => panic!("not generated: {other:?}"),
+            other => unreachable!("not generated: {other:?}"),
         };
         Ok(groups
             .into_iter()
@@ -227,7 +230,7 @@ impl Naive<'_> {
                 self.reference(&subquery.time, at_ms),
                 subquery.range.as_millis(),
             ),
-            other => panic!("not generated: {other:?}"),
+            other => unreachable!("not generated: {other:?}"),
         }
     }
 
@@ -357,7 +360,7 @@ fn apply(binary: &BinaryExpr, left: f64, right: f64) -> Option<f64> {
         BinaryOp::Le => decide(left <= right),
         BinaryOp::Gt => decide(left > right),
         BinaryOp::Ge => decide(left >= right),
-        other => panic!("not generated: {other:?}"),
+        other => unreachable!("not generated: {other:?}"),
     }
 }
 
@@ -437,7 +440,7 @@ fn over_window(name: &str, samples: &[(i64, f64)], right: i64, length: i64) -> O
             .count() as f64,
         _ if samples.len() < 2 => return None,
         "irate" | "idelta" => {
-            let (before, after) = pairs().last()?;
+            let (before, after) = pairs().next_back()?;
             let seconds = (last.0 - samples[samples.len() - 2].0) as f64 / 1000.0;
             match name {
                 "idelta" => after - before,
