@@ -165,7 +165,7 @@ impl ScrapeProtocol {
     /// Whether this build reads the format.
     #[must_use]
     pub const fn is_supported(self) -> bool {
-        matches!(self, Self::PrometheusText004 | Self::PrometheusText100)
+        !matches!(self, Self::PrometheusProto)
     }
 }
 

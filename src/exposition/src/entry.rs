@@ -53,6 +53,22 @@ impl MetricKind {
         }
     }
 
+    /// Reads a name of OpenMetrics.
+    #[must_use]
+    pub fn from_open_metrics(name: &str) -> Option<Self> {
+        match name {
+            "counter" => Some(Self::Counter),
+            "gauge" => Some(Self::Gauge),
+            "histogram" => Some(Self::Histogram),
+            "gaugehistogram" => Some(Self::GaugeHistogram),
+            "summary" => Some(Self::Summary),
+            "info" => Some(Self::Info),
+            "stateset" => Some(Self::StateSet),
+            "unknown" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+
     /// Reads a name of the text format.
     #[must_use]
     pub fn from_text_format(name: &str) -> Option<Self> {
@@ -74,7 +90,7 @@ pub enum Entry<'a> {
     Help {
         /// The family's name, without quotes.
         name: &'a str,
-        /// The text; [`unescape_help`] resolves its escapes.
+        /// The text; [`unescape_help`] resolves its escapes, in OpenMetrics [`unescape_label`].
         text: &'a str,
     },
     /// `# TYPE name kind`.

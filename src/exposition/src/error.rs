@@ -51,6 +51,26 @@ pub enum ParseError {
     /// The kind after `# TYPE` is not one of the format's.
     #[error("invalid metric type {0}")]
     UnknownKind(Excerpt),
+    /// The text of a metadata line is missing.
+    #[error("expected text in {0}, got INVALID")]
+    NoText(&'static str),
+    /// The unit of a metric is not part of its name.
+    #[error("unit {unit} not a suffix of metric {name}")]
+    UnitNotSuffix {
+        /// The unit.
+        unit: Excerpt,
+        /// The metric.
+        name: Excerpt,
+    },
+    /// A timestamp is no point in time.
+    #[error("invalid timestamp {0}")]
+    InvalidTimestamp(Excerpt),
+    /// The exposition was cut off.
+    #[error("data does not end with # EOF")]
+    NoEof,
+    /// Something follows the end mark.
+    #[error("unexpected data after # EOF")]
+    DataAfterEof,
     /// The labels form no set.
     #[error(transparent)]
     Labels(#[from] LabelError),

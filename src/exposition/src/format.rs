@@ -9,6 +9,10 @@ pub enum Format {
     Text004,
     /// Text 1.0.0: any UTF-8 name, in quotes.
     Text100,
+    /// OpenMetrics 0.0.1.
+    OpenMetrics001,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics100,
 }
 
 /// Why the format of a response is unknown. Source of the texts: upstream `model/textparse`,
@@ -35,7 +39,7 @@ pub enum ContentTypeError {
 
 impl Format {
     /// The format that a `Content-Type` header names, else `fallback`. As upstream, parameters are
-    /// not looked at: one parser reads every version of the text format.
+    /// not looked at: one parser reads every version of a format.
     ///
     /// # Errors
     /// The header names no format that this server reads, and there is no fallback.
@@ -49,6 +53,9 @@ impl Format {
             match media_type(content_type) {
                 None => Err(ContentTypeError::Unparsable(content_type.to_owned())),
                 Some(media) if media.eq_ignore_ascii_case("text/plain") => Ok(Self::Text004),
+                Some(media) if media.eq_ignore_ascii_case("application/openmetrics-text") => {
+                    Ok(Self::OpenMetrics100)
+                }
                 Some(_) => Err(ContentTypeError::Unsupported(content_type.to_owned())),
             }
         };
@@ -61,15 +68,8 @@ impl Format {
         match self {
             Self::Text004 => "text/plain;version=0.0.4",
             Self::Text100 => "text/plain;version=1.0.0",
-        }
-    }
-
-    /// The name in the configuration. Source: upstream `config.ScrapeProtocol`.
-    #[must_use]
-    pub const fn protocol_name(self) -> &'static str {
-        match self {
-            Self::Text004 => "PrometheusText0.0.4",
-            Self::Text100 => "PrometheusText1.0.0",
+            Self::OpenMetrics001 => "application/openmetrics-text;version=0.0.1",
+            Self::OpenMetrics100 => "application/openmetrics-text;version=1.0.0",
         }
     }
 
@@ -77,8 +77,8 @@ impl Format {
     #[must_use]
     pub const fn has_escaping(self) -> bool {
         match self {
-            Self::Text004 => false,
-            Self::Text100 => true,
+            Self::Text004 | Self::OpenMetrics001 => false,
+            Self::Text100 | Self::OpenMetrics100 => true,
         }
     }
 }
@@ -110,6 +110,10 @@ mod tests {
             ("text/plain", text.clone()),
             ("Text/Plain; version=0.0.4; charset=utf-8", text.clone()),
             ("text/plain;version=1.0.0;escaping=allow-utf-8", text),
+            (
+                "application/openmetrics-text; version=1.0.0",
+                Ok(Format::OpenMetrics100),
+            ),
             ("", Err(ContentTypeError::Blank)),
             ("/x", Err(ContentTypeError::Unparsable("/x".to_owned()))),
             (

@@ -14,7 +14,11 @@ pub enum Token {
     Help,
     /// `# TYPE`.
     Type,
-    /// A comment, without its line break.
+    /// `# UNIT`, OpenMetrics only.
+    Unit,
+    /// `# EOF`, OpenMetrics only.
+    EofWord,
+    /// A comment, without its line break; in OpenMetrics the start of an exemplar.
     Comment,
     /// A metric name.
     MetricName,
@@ -48,6 +52,8 @@ impl Token {
             Self::Linebreak => "LINEBREAK",
             Self::Help => "HELP",
             Self::Type => "TYPE",
+            Self::Unit => "UNIT",
+            Self::EofWord => "EOFWORD",
             Self::Comment => "COMMENT",
             Self::MetricName => "MNAME",
             Self::QuotedString => "QSTRING",
@@ -75,10 +81,19 @@ enum State {
     Timestamp,
 }
 
-/// Walks over the input. A line break is assumed after the last byte, as upstream does, so that the
-/// last line needs none.
+/// Which rules hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Blanks are free, any comment is allowed, a line break is assumed after the last byte.
+    Text,
+    /// One space separates, nothing is free.
+    OpenMetrics,
+}
+
+/// Walks over the input.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexer<'a> {
+    pub(crate) dialect: Dialect,
     pub(crate) input: &'a [u8],
     /// Position behind the current token.
     pub(crate) at: usize,
@@ -88,8 +103,9 @@ pub(crate) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(crate) fn new(input: &'a [u8]) -> Self {
+    pub(crate) fn new(input: &'a [u8], dialect: Dialect) -> Self {
         Self {
+            dialect,
             input,
             at: 0,
             start: 0,
@@ -107,7 +123,7 @@ impl<'a> Lexer<'a> {
     pub(crate) fn excerpt(&self, from: usize, to: usize) -> Vec<u8> {
         let length = self.input.len();
         let mut bytes = self.input[from.min(length)..to.min(length)].to_vec();
-        if to > length {
+        if to > length && self.dialect == Dialect::Text {
             bytes.push(b'\n');
         }
         bytes
@@ -120,16 +136,24 @@ impl<'a> Lexer<'a> {
         self.state = State::Value;
     }
 
-    /// Moves to the next token that is not a blank.
+    /// Moves to the next token; free blanks are skipped.
     pub(crate) fn next_token(&mut self) -> Token {
-        if self.state == State::MetaText {
-            return Token::Invalid;
+        if self.dialect == Dialect::Text && self.state != State::MetaText {
+            self.skip_blanks();
         }
-        self.skip_blanks();
         self.start = self.at;
         let Some(byte) = self.byte_at(self.at) else {
             return Token::Eof;
         };
+        if self.dialect == Dialect::OpenMetrics {
+            match self.state {
+                State::LineStart if byte == b'#' => return self.keyword(),
+                State::LineStart if byte == b'\n' => return Token::Invalid,
+                State::Value if byte != b'{' => return self.spaced(State::Timestamp, Token::Value),
+                State::Timestamp if byte != b'\n' => return self.after_value(),
+                _ => {}
+            }
+        }
         match self.state {
             State::LineStart => self.line_start(byte),
             State::MetaName => self.meta_name(byte),
@@ -157,10 +181,21 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// As [`Lexer::take_text`] where a space must precede the text and a line break end it, which
+    /// is taken too.
+    pub(crate) fn take_spaced_text(&mut self) -> Option<&'a [u8]> {
+        let rest = self.input.get(self.at..).unwrap_or_default();
+        let length = memchr::memchr(b'\n', rest)?;
+        let text = rest[..length].strip_prefix(b" ")?;
+        self.at += length + 1;
+        self.state = State::LineStart;
+        Some(text)
+    }
+
     fn byte_at(&self, at: usize) -> Option<u8> {
         match self.input.get(at) {
             Some(byte) => Some(*byte),
-            None if at == self.input.len() => Some(b'\n'),
+            None if at == self.input.len() && self.dialect == Dialect::Text => Some(b'\n'),
             None => None,
         }
     }
@@ -204,6 +239,49 @@ impl<'a> Lexer<'a> {
             Some(token) => self.accept(1 + blanks + 4, State::MetaName, token),
             None => self.accept(line.len(), State::LineStart, Token::Comment),
         }
+    }
+
+    /// The lines that OpenMetrics allows to start with `#`.
+    fn keyword(&mut self) -> Token {
+        let rest = &self.input[self.at..];
+        for (word, token) in [
+            ("# HELP ", Token::Help),
+            ("# TYPE ", Token::Type),
+            ("# UNIT ", Token::Unit),
+        ] {
+            if rest.starts_with(word.as_bytes()) {
+                return self.accept(word.len(), State::MetaName, token);
+            }
+        }
+        match rest.strip_prefix(b"# EOF") {
+            Some(behind) => {
+                let line_break = usize::from(behind.first() == Some(&b'\n'));
+                self.accept(5 + line_break, State::LineStart, Token::EofWord)
+            }
+            None => Token::Invalid,
+        }
+    }
+
+    /// A space and what follows it up to the next one.
+    fn spaced(&mut self, state: State, token: Token) -> Token {
+        let text = self.input[self.at..].strip_prefix(b" ").unwrap_or_default();
+        let length = text
+            .iter()
+            .take_while(|byte| !matches!(byte, b' ' | b'\n'))
+            .count();
+        if length == 0 {
+            return Token::Invalid;
+        }
+        self.start = self.at + 1;
+        self.accept(length, state, token)
+    }
+
+    /// A timestamp or an exemplar.
+    fn after_value(&mut self) -> Token {
+        if self.input[self.at..].starts_with(b" # {") {
+            return self.accept(4, State::Labels, Token::Comment);
+        }
+        self.spaced(State::Timestamp, Token::Timestamp)
     }
 
     fn meta_name(&mut self, byte: u8) -> Token {
@@ -284,7 +362,7 @@ impl<'a> Lexer<'a> {
             at += 2;
         }
         // The search went over everything, so the error shows everything, as upstream's does.
-        self.at = self.input.len() + 1;
+        self.at = self.input.len() + usize::from(self.dialect == Dialect::Text);
         Token::Invalid
     }
 }

@@ -6,7 +6,7 @@ use model::{Labels, METRIC_NAME};
 
 use crate::entry::{MetricKind, unescape_label};
 use crate::error::{Excerpt, ParseError};
-use crate::lexer::{Lexer, Token};
+use crate::lexer::{Dialect, Lexer, Token, is_blank};
 use crate::value::normalized_float;
 
 /// Reads the bytes of [`crate::SeriesLine::raw`] as labels, the metric's name among them.
@@ -18,7 +18,7 @@ use crate::value::normalized_float;
 /// # Errors
 /// The bytes are not the name and labels of a series line, or the labels form no set.
 pub fn parse_series(raw: &[u8], kind: MetricKind) -> Result<Labels, ParseError> {
-    let mut lexer = Lexer::new(raw);
+    let mut lexer = Lexer::new(raw, Dialect::Text);
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(8);
     let first = lexer.next_token();
     let series = delimit(&mut lexer, 0, first, &mut |name, text| {
@@ -88,8 +88,8 @@ pub(crate) fn delimit<'a>(
     Ok(Delimited { end, next })
 }
 
-/// Walks over labels up to the closing brace; tells whether the metric's name is known then.
-fn delimit_labels<'a>(
+/// Walks over labels up to the closing brace, the opening one being taken already; tells whether the metric's name is known then.
+pub(crate) fn delimit_labels<'a>(
     lexer: &mut Lexer<'a>,
     line_start: usize,
     mut named: bool,
@@ -123,11 +123,26 @@ fn delimit_labels<'a>(
                 .map_err(|_| ParseError::LabelValueNotUtf8(Excerpt::new(lexer.token())))?;
             on_label(Some(name), value);
             token = lexer.next_token();
+            let is_strict = lexer.dialect == Dialect::OpenMetrics;
+            if is_strict && !matches!(token, Token::Comma | Token::BraceClose) {
+                return Err(unexpected(
+                    lexer,
+                    line_start,
+                    "expected comma or brace close",
+                    token,
+                ));
+            }
         }
         if token == Token::Comma {
             token = lexer.next_token();
         }
     }
+}
+
+/// Whether a series ends between `raw` and `rest`, and does not go on with more name or labels.
+pub(crate) fn ends_series(raw: &[u8], rest: &[u8]) -> bool {
+    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+    raw.ends_with(b"}") || (blanks > 0 && rest.get(blanks) != Some(&b'{'))
 }
 
 pub(crate) fn unexpected(

@@ -3,8 +3,8 @@
 
 use crate::entry::{Entry, MetricKind, SeriesLine};
 use crate::error::{Excerpt, ParseError};
-use crate::lexer::{Lexer, Token, is_blank};
-use crate::series::{context, delimit, inside_quotes, unexpected, utf8_name};
+use crate::lexer::{Dialect, Lexer, Token};
+use crate::series::{context, delimit, ends_series, inside_quotes, unexpected, utf8_name};
 use crate::value::{parse_timestamp, parse_value};
 
 /// Walks over the lines of an exposition. It ends after the first error, as nothing behind it can
@@ -22,7 +22,7 @@ impl<'a> TextParser<'a> {
     #[must_use]
     pub fn new(input: &'a [u8]) -> Self {
         Self {
-            lexer: Lexer::new(input),
+            lexer: Lexer::new(input, Dialect::Text),
             line_start: 0,
             kind: MetricKind::Unknown,
             ended: false,
@@ -155,12 +155,6 @@ impl<'a> TextParser<'a> {
             context: context(&self.lexer, self.line_start),
         }
     }
-}
-
-/// Whether a series ends between `raw` and `rest`, and does not go on with more name or labels.
-fn ends_series(raw: &[u8], rest: &[u8]) -> bool {
-    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
-    raw.ends_with(b"}") || (blanks > 0 && rest.get(blanks) != Some(&b'{'))
 }
 
 impl<'a> Iterator for TextParser<'a> {

@@ -119,9 +119,9 @@ pub(crate) fn format_of(protocol: ScrapeProtocol) -> Option<Format> {
     match protocol {
         ScrapeProtocol::PrometheusText004 => Some(Format::Text004),
         ScrapeProtocol::PrometheusText100 => Some(Format::Text100),
-        ScrapeProtocol::OpenMetricsText001
-        | ScrapeProtocol::OpenMetricsText100
-        | ScrapeProtocol::PrometheusProto => None,
+        ScrapeProtocol::OpenMetricsText001 => Some(Format::OpenMetrics001),
+        ScrapeProtocol::OpenMetricsText100 => Some(Format::OpenMetrics100),
+        ScrapeProtocol::PrometheusProto => None,
     }
 }
 
@@ -134,7 +134,10 @@ mod tests {
         for (settings, want) in [
             (
                 "",
-                "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.4",
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                 application/openmetrics-text;version=0.0.1;q=0.5,\
+                 text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+                 text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
             ),
             (
                 ", scrape_protocols: [PrometheusProto, PrometheusText0.0.4]",

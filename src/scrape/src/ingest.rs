@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use base::SharedClock;
-use bytes::Bytes;
 use config::ScrapeConfig;
-use exposition::{Entry, Format, SeriesLine, TextParser, parse_series};
+use exposition::{Entry, Format, Parser, SeriesLine, parse_series};
 use model::{Labels, PromDuration, Timestamp};
 use net::{BodyError, HttpError};
 use storage::{
@@ -124,23 +123,21 @@ impl TargetState {
             return Ok(self.cache.roll_back());
         }
         let fallback = context.config.fallback_scrape_protocol.and_then(format_of);
-        match Format::from_content_type(&fetched.content_type, fallback)? {
-            Format::Text004 | Format::Text100 => {}
-        }
-        match self.ingest_text(context, &body, scraped_at, report) {
+        let format = Format::from_content_type(&fetched.content_type, fallback)?;
+        match self.ingest_body(context, (format, &body), scraped_at, report) {
             Err(ScrapeError::Append(AppendError::UnknownSeries)) => {
                 // Storage has forgotten the series, so what is cached here is worth nothing.
                 self.forget();
-                self.ingest_text(context, &body, scraped_at, report)
+                self.ingest_body(context, (format, &body), scraped_at, report)
             }
             done => done,
         }
     }
 
-    fn ingest_text(
+    fn ingest_body(
         &mut self,
         context: &Ingestion,
-        body: &Bytes,
+        (format, body): (Format, &[u8]),
         scraped_at: Timestamp,
         report: &mut Report,
     ) -> Result<Vec<SeriesRef>, ScrapeError> {
@@ -159,7 +156,7 @@ impl TargetState {
             out_of_bounds: 0,
             over_sample_limit: false,
         };
-        let mut parser = TextParser::new(body);
+        let mut parser = Parser::new(format, body);
         while let Some(entry) = parser.next_expecting(self.cache.expected()) {
             if let Entry::Series(line) = entry? {
                 scan.line(line, &mut self.cache, &mut self.planned)?;

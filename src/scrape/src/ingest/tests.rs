@@ -4,6 +4,7 @@ mod refused;
 
 use base::ManualClock;
 use base::metrics::Registry;
+use bytes::Bytes;
 use config::Config;
 use model::TimeRange;
 use proptest::prelude::*;

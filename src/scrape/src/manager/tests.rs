@@ -192,7 +192,7 @@ async fn targets_are_scraped_and_described() {
         "user-agent: firewatch/1.2.3\r\n",
         "x-prometheus-scrape-timeout-seconds: 0.15\r\n",
         "accept-encoding: gzip\r\n",
-        "accept: text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,",
+        "accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,",
     ] {
         assert!(request.contains(header), "{header} in {request}");
     }

@@ -77,24 +77,34 @@ fn limits_fail_the_whole_scrape() {
 }
 
 #[test]
-fn the_format_must_be_known() {
-    let mut bench = Bench::new("");
-    let at = Timestamp::from_millis(1);
-    let html = |text: &str| {
-        Ok(Fetched {
-            body: Bytes::from(text.to_owned()).into(),
-            content_type: "text/html".to_owned(),
-        })
-    };
-    let (_, error) = bench
-        .state
-        .scrape(&bench.context, html("a 1"), (Instant::now(), at));
-    let want = "received unsupported Content-Type \"text/html\" and no fallback_scrape_protocol \
-                specified for target";
-    assert_eq!(error.map(|error| error.to_string()), Some(want.to_owned()));
-    let mut bench = Bench::new(", fallback_scrape_protocol: PrometheusText0.0.4");
-    let (_, error) = bench
-        .state
-        .scrape(&bench.context, html("a 1"), (Instant::now(), at));
-    assert!(error.is_none());
+fn the_format_comes_from_the_answer() {
+    let unknown = "received unsupported Content-Type \"text/html\" and no \
+                   fallback_scrape_protocol specified for target";
+    let fallback = ", fallback_scrape_protocol: PrometheusText0.0.4";
+    let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let stored = &[r#"{__name__="a"} 1@0.500"#] as &[&str];
+    for (settings, content_type, body, want_error, want) in [
+        ("", "text/html", "a 1 500", unknown, &[] as &[&str]),
+        (fallback, "text/html", "a 1 500", "", stored),
+        ("", open_metrics, "a 1 0.5\n# EOF\n", "", stored),
+        (
+            "",
+            open_metrics,
+            "a 1 0.5\n",
+            "data does not end with # EOF",
+            &[],
+        ),
+        ("", open_metrics, "", "", &[]),
+    ] {
+        let mut bench = Bench::new(settings);
+        let fetched = Fetched {
+            body: Bytes::from(body).into(),
+            content_type: content_type.to_owned(),
+        };
+        let times = (Instant::now(), Timestamp::from_millis(1000));
+        let (_, error) = bench.state.scrape(&bench.context, Ok(fetched), times);
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error, want_error, "{content_type} {body:?}");
+        assert_eq!(bench.stored(is_scraped), want, "{content_type} {body:?}");
+    }
 }
