@@ -97,6 +97,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Starts behind the first `position` bytes of `message`.
+    #[must_use]
+    pub const fn starting_at(message: &'a [u8], position: usize) -> Self {
+        Self { message, position }
+    }
+
     /// How many bytes were read.
     #[must_use]
     pub const fn position(&self) -> usize {

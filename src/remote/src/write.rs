@@ -7,11 +7,14 @@ use model::Timestamp;
 use storage::{AppendRequest, AppendSeries, Sample, SeriesKey};
 
 use crate::MAX_BODY_BYTES;
-use crate::labels::{LABEL_TAG, check_label, parse_labels};
+use crate::labels::{LABEL_TAG, check_label, parse_labels, skip_plain_labels};
 use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
 
 /// A decoder whose message is larger than this gives its memory back before the next request.
 const KEEP_BYTES: usize = 4 << 20;
+
+const VALUE_TAG: u8 = 0x09;
+const TIMESTAMP_TAG: u8 = 0x10;
 
 /// Why a request is answered 400. Texts as upstream's where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,8 +145,9 @@ fn column_length(samples: &[Sample]) -> u32 {
 
 /// Appends the samples of a series and finds its label fields.
 fn walk_series(series: &[u8], samples: &mut Vec<Sample>) -> Result<LabelSpan, DecodeError> {
-    let mut reader = Reader::new(series);
-    let (mut span, mut scattered, mut histograms) = (0..0, false, false);
+    let mut span = 0..skip_plain_labels(series);
+    let mut reader = Reader::starting_at(series, span.end);
+    let (mut scattered, mut histograms) = (false, false);
     loop {
         let field_start = reader.position();
         let Some(tag) = reader.tag()? else { break };
@@ -200,6 +204,25 @@ fn gather_labels(series: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
 
 #[inline]
 fn read_sample(bytes: &[u8]) -> Result<Sample, WireError> {
+    match read_plain_sample(bytes) {
+        Some(sample) => Ok(sample),
+        None => read_any_sample(bytes),
+    }
+}
+
+/// Reads a sample as every sender lays it out: value, then time, and nothing else.
+#[inline]
+fn read_plain_sample(bytes: &[u8]) -> Option<Sample> {
+    let (value, rest) = bytes.strip_prefix(&[VALUE_TAG])?.split_first_chunk()?;
+    let mut reader = Reader::new(rest.strip_prefix(&[TIMESTAMP_TAG])?);
+    let timestamp_ms = reader.varint().ok()?.cast_signed();
+    reader.is_at_end().then(|| Sample {
+        timestamp: Timestamp::from_millis(timestamp_ms),
+        value: f64::from_le_bytes(*value),
+    })
+}
+
+fn read_any_sample(bytes: &[u8]) -> Result<Sample, WireError> {
     let (mut value_bits, mut timestamp_ms) = (0, 0);
     let mut reader = Reader::new(bytes);
     while let Some(tag) = reader.tag()? {
