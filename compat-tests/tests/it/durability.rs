@@ -32,8 +32,12 @@ fn acknowledged_samples_survive_kills() {
     let folder = tempfile::tempdir().unwrap();
     let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     let start_ms = i64::try_from(now_ms).unwrap() - 3_600_000 * 2;
-    let mut writers: Vec<Writer> =
-        (0..WRITERS).map(|number| Writer { number, acknowledged: 0 }).collect();
+    let mut writers: Vec<Writer> = (0..WRITERS)
+        .map(|number| Writer {
+            number,
+            acknowledged: 0,
+        })
+        .collect();
     for round in 0..ROUNDS {
         let mut running = open(folder.path());
         verify(&running, &writers);
@@ -46,7 +50,10 @@ fn acknowledged_samples_survive_kills() {
     verify(&running, &writers);
     running.server.terminate().unwrap();
     verify(&open(folder.path()), &writers);
-    let total: u32 = writers.iter().map(|writer| writer.acknowledged * SERIES_PER_WRITER).sum();
+    let total: u32 = writers
+        .iter()
+        .map(|writer| writer.acknowledged * SERIES_PER_WRITER)
+        .sum();
     println!("{ROUNDS} rounds, {total} acknowledged samples, 0 lost");
 }
 
@@ -61,10 +68,20 @@ fn value(request: u32, series: u32) -> f64 {
 fn request(writer: u32, request: u32, start_ms: i64) -> Vec<u8> {
     let series = |series: u32| {
         let (writer, number) = (writer.to_string(), series.to_string());
-        let pairs = [("__name__", "kill_test"), ("series", &number), ("writer", &writer)];
+        let pairs = [
+            ("__name__", "kill_test"),
+            ("series", &number),
+            ("writer", &writer),
+        ];
         let timestamp = start_ms + i64::from(request) * 1000;
-        let samples = vec![Sample { value: value(request, series), timestamp }];
-        TimeSeries { labels: labels(&pairs), samples }
+        let samples = vec![Sample {
+            value: value(request, series),
+            timestamp,
+        }];
+        TimeSeries {
+            labels: labels(&pairs),
+            samples,
+        }
     };
     body((0..SERIES_PER_WRITER).map(series).collect()).unwrap()
 }
@@ -106,8 +123,14 @@ fn write(writer: &mut Writer, client: &Client, answered: &AtomicU32, start_ms: i
 /// Kills the server somewhere between its start and the end of its replay.
 fn kill_while_opening(folder: &Path, random: &mut StdRng) {
     let mut child = std::process::Command::new(firewatch_binary())
-        .arg(format!("--config.file={}", folder.join("config.yml").display()))
-        .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+        .arg(format!(
+            "--config.file={}",
+            folder.join("config.yml").display()
+        ))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.join("data").display()
+        ))
         .arg("--web.listen-address=127.0.0.1:0")
         .stderr(std::process::Stdio::null())
         .spawn()
@@ -131,8 +154,15 @@ fn verify(running: &Running, writers: &[Writer]) {
             let series = result.as_array().unwrap().iter();
             let mut values: Vec<(u32, f64)> = series
                 .map(|series| {
-                    let number = series["metric"]["series"].as_str().unwrap().parse().unwrap();
-                    (number, series["value"][1].as_str().unwrap().parse().unwrap())
+                    let number = series["metric"]["series"]
+                        .as_str()
+                        .unwrap()
+                        .parse()
+                        .unwrap();
+                    (
+                        number,
+                        series["value"][1].as_str().unwrap().parse().unwrap(),
+                    )
                 })
                 .collect();
             values.sort_by_key(|(series, _)| *series);
@@ -140,7 +170,12 @@ fn verify(running: &Running, writers: &[Writer]) {
         };
         let (counts, sums) = (read(&counts), read(&sums));
         if writer.acknowledged > 0 {
-            assert_eq!(counts.len(), SERIES_PER_WRITER as usize, "writer {}", writer.number);
+            assert_eq!(
+                counts.len(),
+                SERIES_PER_WRITER as usize,
+                "writer {}",
+                writer.number
+            );
         }
         for ((series, count), (_, sum)) in counts.into_iter().zip(sums) {
             let acknowledged = f64::from(writer.acknowledged);
@@ -151,7 +186,10 @@ fn verify(running: &Running, writers: &[Writer]) {
             );
             let requests = (0..).take_while(|request| f64::from(*request) < count);
             let want: f64 = requests.map(|request| value(request, series)).sum();
-            assert!((want - sum).abs() < 1e-6 * want.max(1.0), "series {series}: {sum}, not {want}");
+            assert!(
+                (want - sum).abs() < 1e-6 * want.max(1.0),
+                "series {series}: {sum}, not {want}"
+            );
         }
     }
 }

@@ -9,7 +9,11 @@ fn real_expressions_evaluate_on_an_empty_store() {
     let expressions = match std::env::var_os("CONFORMANCE_DIR") {
         Some(folder) => {
             let file = std::path::Path::new(&folder).join("promql-expressions.txt");
-            std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
+            std::fs::read_to_string(file)
+                .unwrap()
+                .lines()
+                .map(str::to_owned)
+                .collect()
         }
         None => data_lines("parity.txt"),
     };
@@ -21,7 +25,11 @@ fn real_expressions_evaluate_on_an_empty_store() {
             failures.push(format!("{expression}: {answer}"));
         }
     }
-    println!("{} expressions, {} failed", expressions.len(), failures.len());
+    println!(
+        "{} expressions, {} failed",
+        expressions.len(),
+        failures.len()
+    );
     assert!(expressions.len() >= 80);
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

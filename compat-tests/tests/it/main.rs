@@ -2,6 +2,8 @@
 //!
 //! `make test` builds what they start and names it in `FIREWATCH_BIN`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 mod durability;
 mod expressions;
 mod parity;

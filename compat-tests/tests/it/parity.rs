@@ -21,7 +21,12 @@ type Answer = BTreeMap<String, Vec<(String, String)>>;
 #[test]
 fn answers_as_prometheus_does() {
     let folder = tempfile::tempdir().unwrap();
-    let firewatch = start(&firewatch_binary(), &folder.path().join("firewatch"), "", &[]);
+    let firewatch = start(
+        &firewatch_binary(),
+        &folder.path().join("firewatch"),
+        "",
+        &[],
+    );
     let exporter_log = folder.path().join("exporter.log");
     let exporter = Server::start(
         "prometheus-node-exporter",
@@ -30,19 +35,34 @@ fn answers_as_prometheus_does() {
     )
     .unwrap();
     let config = prometheus_config(exporter.address(), firewatch.server.address());
-    let prometheus = start("prometheus", &folder.path().join("prometheus"), &config, &[]);
+    let prometheus = start(
+        "prometheus",
+        &folder.path().join("prometheus"),
+        &config,
+        &[],
+    );
 
     let (end, length) = collect(&prometheus, &firewatch);
     let expressions = data_lines("parity.txt");
-    assert!(expressions.len() >= 80, "only {} expressions", expressions.len());
+    assert!(
+        expressions.len() >= 80,
+        "only {} expressions",
+        expressions.len()
+    );
     let mut differences = Vec::new();
     let mut series = 0;
     for expression in &expressions {
         for kind in [Kind::Instant, Kind::Range { length }] {
             let theirs = ask(&prometheus, expression, kind, end);
             let ours = ask(&firewatch, expression, kind, end);
-            series += theirs.len();
-            if let Some(difference) = first_difference(&theirs, &ours) {
+            let difference = match (theirs, ours) {
+                (Ok(theirs), Ok(ours)) => {
+                    series += theirs.len();
+                    first_difference(&theirs, &ours)
+                }
+                (theirs, ours) => Some(format!("answers: ours {ours:?}, theirs {theirs:?}")),
+            };
+            if let Some(difference) = difference {
                 differences.push(format!("{expression} ({kind:?}): {difference}"));
             }
         }
@@ -74,7 +94,9 @@ fn prometheus_config(exporter: &str, firewatch: &str) -> String {
 /// Waits for the data and chooses an end for evaluation, in seconds, and the length before it.
 fn collect(prometheus: &Running, firewatch: &Running) -> (f64, f64) {
     let newest = |server: &Running| server.scalar("max(timestamp(up))", "");
-    wait_until("Prometheus has scraped", Duration::from_secs(60), || newest(prometheus).is_some());
+    wait_until("Prometheus has scraped", Duration::from_secs(60), || {
+        newest(prometheus).is_some()
+    });
     let first = newest(prometheus).unwrap();
     let enough = |server: &Running| newest(server).is_some_and(|at| at > first + COLLECT_SECONDS);
     let limit = Duration::from_secs(600);
@@ -83,7 +105,10 @@ fn collect(prometheus: &Running, firewatch: &Running) -> (f64, f64) {
     wait_until("Firewatch has it all", limit, || {
         newest(firewatch).is_some_and(|at| at >= last)
     });
-    (clear_of_samples(prometheus, last.floor() - 5.0), COLLECT_SECONDS - 60.0)
+    (
+        clear_of_samples(prometheus, last.floor() - 5.0),
+        COLLECT_SECONDS - 60.0,
+    )
 }
 
 /// The time within the second after `at` that is farthest from the samples of every target.
@@ -93,11 +118,20 @@ fn clear_of_samples(prometheus: &Running, at: f64) -> f64 {
         .as_array()
         .unwrap()
         .iter()
-        .map(|series| series["value"][1].as_str().unwrap().parse::<f64>().unwrap().fract())
+        .map(|series| {
+            series["value"][1]
+                .as_str()
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+                .fract()
+        })
         .collect();
     fractions.sort_by(f64::total_cmp);
     fractions.push(fractions[0] + 1.0);
-    let gaps = fractions.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
+    let gaps = fractions
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0], pair[0]));
     let (gap, from) = gaps.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
     at + ((from + gap / 2.0).fract() * 1000.0).round() / 1000.0
 }
@@ -108,7 +142,7 @@ enum Kind {
     Range { length: f64 },
 }
 
-fn ask(server: &Running, expression: &str, kind: Kind, end: f64) -> Answer {
+fn ask(server: &Running, expression: &str, kind: Kind, end: f64) -> Result<Answer, Value> {
     let end_text = format!("{end:.3}");
     let answer = match kind {
         Kind::Instant => {
@@ -117,14 +151,21 @@ fn ask(server: &Running, expression: &str, kind: Kind, end: f64) -> Answer {
         }
         Kind::Range { length } => {
             let start = format!("{:.3}", end - length);
-            let form =
-                [("query", expression), ("start", &start), ("end", &end_text), ("step", "7")];
+            let form = [
+                ("query", expression),
+                ("start", &start),
+                ("end", &end_text),
+                ("step", "7"),
+            ];
             server.client.post_form("/api/v1/query_range", &form)
         }
     };
     let answer = answer.unwrap();
-    assert_eq!(answer["status"], "success", "{expression}: {answer}");
-    points_of(&answer["data"])
+    if answer["status"] == "success" {
+        Ok(points_of(&answer["data"]))
+    } else {
+        Err(answer)
+    }
 }
 
 fn points_of(data: &Value) -> Answer {
@@ -153,7 +194,11 @@ fn first_difference(theirs: &Answer, ours: &Answer) -> Option<String> {
     theirs.iter().find_map(|(labels, theirs)| {
         let ours = &ours[labels];
         if theirs.len() != ours.len() {
-            return Some(format!("{labels}: {} points, not {}", ours.len(), theirs.len()));
+            return Some(format!(
+                "{labels}: {} points, not {}",
+                ours.len(),
+                theirs.len()
+            ));
         }
         let different = |(theirs, ours): &(&(String, String), &(String, String))| {
             theirs.0.parse::<f64>() != ours.0.parse::<f64>() || !same_value(&theirs.1, &ours.1)
@@ -167,7 +212,9 @@ fn same_value(theirs: &str, ours: &str) -> bool {
     if theirs == ours {
         return true;
     }
-    let (Ok(theirs), Ok(ours)) = (theirs.parse::<f64>(), ours.parse::<f64>()) else { return false };
+    let (Ok(theirs), Ok(ours)) = (theirs.parse::<f64>(), ours.parse::<f64>()) else {
+        return false;
+    };
     (theirs - ours).abs() <= RELATIVE_TOLERANCE * theirs.abs().max(ours.abs())
 }
 
@@ -176,9 +223,15 @@ fn the_comparison_sees_differences() {
     let answer = |labels: &str, value: &str| {
         Answer::from([(labels.to_owned(), vec![("1".to_owned(), value.to_owned())])])
     };
-    assert_eq!(first_difference(&answer("a", "1"), &answer("a", "1.0000000000001")), None);
+    assert_eq!(
+        first_difference(&answer("a", "1"), &answer("a", "1.0000000000001")),
+        None
+    );
     assert!(first_difference(&answer("a", "1"), &answer("a", "1.000001")).is_some());
     assert!(first_difference(&answer("a", "1"), &answer("b", "1")).is_some());
     assert!(first_difference(&answer("a", "NaN"), &answer("a", "1")).is_some());
-    assert_eq!(first_difference(&answer("a", "NaN"), &answer("a", "NaN")), None);
+    assert_eq!(
+        first_difference(&answer("a", "NaN"), &answer("a", "NaN")),
+        None
+    );
 }

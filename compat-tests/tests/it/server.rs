@@ -6,8 +6,14 @@ use std::time::Duration;
 use crate::support::{firewatch_binary, start, wait_until};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } =
-        Command::new(firewatch_binary()).args(arguments).output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(firewatch_binary())
+        .args(arguments)
+        .output()
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
@@ -19,7 +25,12 @@ fn tells_its_version_and_its_flags() {
     assert!(stdout.starts_with("firewatch, version "), "{stdout}");
     let (code, stdout, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    for flag in ["--config.file", "--storage.tsdb.path", "--web.listen-address", "--log.level"] {
+    for flag in [
+        "--config.file",
+        "--storage.tsdb.path",
+        "--web.listen-address",
+        "--log.level",
+    ] {
         assert!(stdout.contains(flag), "{flag} is not in the help");
     }
 }
@@ -46,7 +57,10 @@ fn refuses_a_bad_configuration() {
 fn scrapes_itself_without_a_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = vec![
-        format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+        format!(
+            "--storage.tsdb.path={}",
+            folder.path().join("data").display()
+        ),
         "--web.listen-address=127.0.0.1:0".to_owned(),
     ];
     let program = firewatch_binary();
@@ -77,12 +91,16 @@ fn reloads_on_hangup_and_keeps_the_old_configuration_when_the_new_one_is_bad() {
     let one = "scrape_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]\n";
     std::fs::write(&config, one).unwrap();
     firewatch.server.signal("HUP").unwrap();
-    wait_until("the target is there", Duration::from_secs(30), || jobs() == 1);
+    wait_until("the target is there", Duration::from_secs(30), || {
+        jobs() == 1
+    });
     std::fs::write(&config, "nonsense: 1\n").unwrap();
     firewatch.server.signal("HUP").unwrap();
     wait_until("the failure is counted", Duration::from_secs(30), || {
         let metrics = firewatch.client.get("/metrics").unwrap().body;
-        metrics.lines().any(|line| line == "prometheus_config_last_reload_successful 0")
+        metrics
+            .lines()
+            .any(|line| line == "prometheus_config_last_reload_successful 0")
     });
     assert_eq!(jobs(), 1);
 }

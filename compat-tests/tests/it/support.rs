@@ -15,14 +15,19 @@ pub(crate) fn firewatch_binary() -> String {
 
 /// A file of this crate's data.
 pub(crate) fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data")
+        .join(name)
 }
 
 /// Lines of a data file that are neither empty nor comments.
 pub(crate) fn data_lines(name: &str) -> Vec<String> {
     let text = std::fs::read_to_string(data(name)).unwrap();
     let lines = text.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A running server and its client.
@@ -46,7 +51,9 @@ pub(crate) fn start(program: &str, folder: &Path, config: &str, more: &[&str]) -
     let server = Server::start(program, &arguments, &folder.join("log")).unwrap();
     let client = Client::new(server.address());
     wait_until("the server is ready", Duration::from_secs(120), || {
-        client.get("/-/ready").is_ok_and(|answer| answer.status == 200)
+        client
+            .get("/-/ready")
+            .is_ok_and(|answer| answer.status == 200)
     });
     Running { server, client }
 }
@@ -58,7 +65,10 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut holds: impl FnMut() ->
     // Nobody sends: the channel only paces the questions.
     let (_sender, pace) = std::sync::mpsc::channel::<()>();
     while !holds() {
-        assert!(timer.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        assert!(
+            timer.elapsed() < limit,
+            "waited {limit:?} in vain until {what}"
+        );
         let _timeout = pace.recv_timeout(Duration::from_millis(20));
     }
 }

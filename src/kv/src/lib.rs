@@ -11,5 +11,5 @@ mod store;
 pub use batch::Batch;
 pub use error::KvError;
 pub use options::{KvOptions, WalSync};
-pub use scan::Scan;
+pub use scan::{Entry, Scan};
 pub use store::{Family, Kv};

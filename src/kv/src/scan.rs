@@ -5,6 +5,9 @@ use rocksdb::{DBRawIterator, ReadOptions};
 use crate::error::KvError;
 use crate::store::{Family, Kv};
 
+/// A key and its value, borrowed from a cursor.
+pub type Entry<'a> = (&'a [u8], &'a [u8]);
+
 /// A cursor over the keys of a family, in byte order, below an upper bound. It sees the store as it
 /// was when the cursor was made.
 pub struct Scan<'a> {
@@ -45,7 +48,7 @@ impl<'a> Scan<'a> {
     ///
     /// # Errors
     /// The last move failed to read.
-    pub fn current(&self) -> Result<Option<(&[u8], &[u8])>, KvError> {
+    pub fn current(&self) -> Result<Option<Entry<'_>>, KvError> {
         match self.inner.item() {
             Some(item) => Ok(Some(item)),
             None => {

@@ -59,7 +59,10 @@ impl PromDuration {
         if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&millis) {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the range was checked above"
+        )]
         Some(Self(millis as i64))
     }
 
@@ -71,7 +74,10 @@ impl PromDuration {
 
     /// Seconds.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "as upstream: milliseconds / 1000 in float64")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "as upstream: milliseconds / 1000 in float64"
+    )]
     pub fn as_seconds(self) -> f64 {
         self.0 as f64 / 1000.0
     }
@@ -99,8 +105,10 @@ impl PromDuration {
         let mut next_unit = 0;
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let letters =
-                rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+            let letters = rest[digits..]
+                .bytes()
+                .take_while(u8::is_ascii_alphabetic)
+                .count();
             let (number, unit) = (&rest[..digits], &rest[digits..digits + letters]);
             let position = UNITS[next_unit..]
                 .iter()

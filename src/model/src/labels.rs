@@ -75,7 +75,10 @@ impl Labels {
     /// As [`Labels::from_pairs`].
     pub fn from_sorted(pairs: &[(&str, &str)]) -> Result<Self, LabelError> {
         let mut packed = String::with_capacity(
-            pairs.iter().map(|(name, value)| name.len() + value.len() + 4).sum(),
+            pairs
+                .iter()
+                .map(|(name, value)| name.len() + value.len() + 4)
+                .sum(),
         );
         let mut previous: Option<&str> = None;
         for (name, value) in pairs {
@@ -179,7 +182,11 @@ impl Labels {
                 packed.push_str(&before[..before.len() - iter.0.len()]);
             }
         }
-        if packed.len() == self.0.len() { self.clone() } else { Self(Arc::from(packed)) }
+        if packed.len() == self.0.len() {
+            self.clone()
+        } else {
+            Self(Arc::from(packed))
+        }
     }
 
     /// The labels named in `names`: what `by (…)` and `on (…)` keep.
@@ -207,8 +214,15 @@ fn push_text(packed: &mut String, text: &str, label: &str) -> Result<(), LabelEr
     if text.len() > MAX_LABEL_BYTES {
         return Err(too_long());
     }
-    let scalar = if text.len() < 0xd800 { text.len() } else { text.len() + 0x800 };
-    let length = u32::try_from(scalar).ok().and_then(char::from_u32).ok_or_else(too_long)?;
+    let scalar = if text.len() < 0xd800 {
+        text.len()
+    } else {
+        text.len() + 0x800
+    };
+    let length = u32::try_from(scalar)
+        .ok()
+        .and_then(char::from_u32)
+        .ok_or_else(too_long)?;
     packed.push(length);
     packed.push_str(text);
     Ok(())
@@ -217,7 +231,11 @@ fn push_text(packed: &mut String, text: &str, label: &str) -> Result<(), LabelEr
 fn split_text(packed: &str) -> Option<(&str, &str)> {
     let length = packed.chars().next()?;
     let scalar = u32::from(length) as usize;
-    let bytes = if scalar < 0xd800 { scalar } else { scalar - 0x800 };
+    let bytes = if scalar < 0xd800 {
+        scalar
+    } else {
+        scalar - 0x800
+    };
     packed[length.len_utf8()..].split_at_checked(bytes)
 }
 
@@ -304,7 +322,9 @@ pub fn is_legacy_label_name(name: &str) -> bool {
 pub fn is_legacy_metric_name(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
 }
 
 #[cfg(test)]

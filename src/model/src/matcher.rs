@@ -50,13 +50,23 @@ impl Matcher {
             MatchOp::Regex | MatchOp::NotRegex => Some(re2::Regex::new_anchored(value)?),
             MatchOp::Equal | MatchOp::NotEqual => None,
         };
-        Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
+        Ok(Self {
+            name: name.to_owned(),
+            op,
+            value: value.to_owned(),
+            regex,
+        })
     }
 
     /// The matcher `name="value"`.
     #[must_use]
     pub fn equal(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), regex: None }
+        Self {
+            name: name.to_owned(),
+            op: MatchOp::Equal,
+            value: value.to_owned(),
+            regex: None,
+        }
     }
 
     /// The label's name.

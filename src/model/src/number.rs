@@ -66,7 +66,9 @@ fn decimal_exponent(value: f64) -> Option<i32> {
     if !value.is_finite() || value == 0.0 {
         return None;
     }
-    format!("{value:e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok())
+    format!("{value:e}")
+        .split_once('e')
+        .and_then(|(_, exponent)| exponent.parse().ok())
 }
 
 /// Parses as Go's `ParseFloat(text, 64)`: decimal, hexadecimal with `p` exponent, `inf`,
@@ -85,7 +87,11 @@ pub fn parse_float(text: &str) -> Option<f64> {
     }
     match lower.as_str() {
         "inf" | "infinity" => {
-            return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+            return Some(if negative {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            });
         }
         "nan" if unsigned.len() == text.len() => return Some(crate::sample::normal_nan()),
         _ => {}
@@ -106,7 +112,13 @@ pub fn parse_float(text: &str) -> Option<f64> {
 /// Whether each `_` stands between two digits, or between `0x` and a digit.
 fn underscores_separate_digits(number: &str) -> bool {
     let hexadecimal = number.starts_with("0x");
-    let is_digit = |c: char| if hexadecimal { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+    let is_digit = |c: char| {
+        if hexadecimal {
+            c.is_ascii_hexdigit()
+        } else {
+            c.is_ascii_digit()
+        }
+    };
     let mut previous = None;
     let mut chars = number.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -146,7 +158,10 @@ fn parse_hex(text: &str) -> Option<f64> {
     if digits == 0 {
         return None;
     }
-    Some(scale_by_power_of_two(mantissa | u64::from(sticky), exponent))
+    Some(scale_by_power_of_two(
+        mantissa | u64::from(sticky),
+        exponent,
+    ))
 }
 
 /// `mantissa · 2^exponent`, rounded once to the nearest double, ties to even.
@@ -171,7 +186,10 @@ fn scale_by_power_of_two(mantissa: u64, exponent: i64) -> f64 {
         round_half_even(u128::from(mantissa), dropped)
     };
     let scale = exponent + dropped.max(0);
-    #[expect(clippy::cast_precision_loss, reason = "at most 54 bits with a zero low bit remain")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "at most 54 bits with a zero low bit remain"
+    )]
     let value = rounded as f64;
     // Two exact steps, since 2^scale alone may be subnormal or too large.
     let half = i32::try_from(scale / 2).unwrap_or(0);
@@ -207,8 +225,20 @@ mod tests {
             (1e-5, "1e-05", "0.00001", "0.00001", "1e-05"),
             (1e-7, "1e-07", "0.0000001", "1e-07", "1e-07"),
             (1e6, "1e+06", "1000000", "1000000", "1e+06"),
-            (999_999.5, "999999.5", "999999.5", "999999.5", "9.999995e+05"),
-            (123_456_789.0, "1.23456789e+08", "123456789", "123456789", "1.23456789e+08"),
+            (
+                999_999.5,
+                "999999.5",
+                "999999.5",
+                "999999.5",
+                "9.999995e+05",
+            ),
+            (
+                123_456_789.0,
+                "1.23456789e+08",
+                "123456789",
+                "123456789",
+                "1.23456789e+08",
+            ),
             (1e21, "1e+21", "1000000000000000000000", "1e+21", "1e+21"),
             (-2.5e100, "-2.5e+100", "", "-2.5e+100", "-2.5e+100"),
             (f64::NAN, "NaN", "NaN", "NaN", "NaN"),

@@ -65,7 +65,10 @@ mod tests {
             ("\n\t\r\u{7}\u{8}\u{c}\u{b}", r#""\n\t\r\a\b\f\v""#),
             ("\u{0}\u{1b}\u{7f}", r#""\x00\x1b\x7f""#),
             ("äΩ😀'", r#""äΩ😀'""#),
-            ("\u{a0}\u{ad}\u{200b}\u{2028}", r#""\u00a0\u00ad\u200b\u2028""#),
+            (
+                "\u{a0}\u{ad}\u{200b}\u{2028}",
+                r#""\u00a0\u00ad\u200b\u2028""#,
+            ),
             ("e\u{301}", "\"e\u{301}\""),
         ] {
             assert_eq!(quoted(text).to_string(), want);

@@ -37,7 +37,10 @@ impl Timestamp {
 
     /// Seconds since the epoch; exact to the millisecond for every date in use.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "as upstream: float64(ts) / 1000")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "as upstream: float64(ts) / 1000"
+    )]
     pub fn as_seconds(self) -> f64 {
         self.0 as f64 / 1000.0
     }
@@ -94,7 +97,10 @@ pub struct TimeRange {
 
 impl TimeRange {
     /// Every instant.
-    pub const ALL: Self = Self { start: Timestamp::MIN, end: Timestamp::MAX };
+    pub const ALL: Self = Self {
+        start: Timestamp::MIN,
+        end: Timestamp::MAX,
+    };
 
     /// The range from `start` to `end`, both inside.
     #[must_use]

@@ -17,9 +17,18 @@ struct Subcommand {
 
 /// Every sub-command, in the order in which `--help` lists them.
 const COMMANDS: &[Subcommand] = &[
-    Subcommand { arguments: commands::tidy::arguments, run: commands::tidy::run },
-    Subcommand { arguments: commands::promqltest::arguments, run: commands::promqltest::run },
-    Subcommand { arguments: commands::bench::arguments, run: commands::bench::run },
+    Subcommand {
+        arguments: commands::tidy::arguments,
+        run: commands::tidy::run,
+    },
+    Subcommand {
+        arguments: commands::promqltest::arguments,
+        run: commands::promqltest::run,
+    },
+    Subcommand {
+        arguments: commands::bench::arguments,
+        run: commands::bench::run,
+    },
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -27,7 +36,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let Some((name, arguments)) = matches.subcommand() else {
         anyhow::bail!("no command given");
     };
-    let Some(command) = COMMANDS.iter().find(|known| (known.arguments)().get_name() == name) else {
+    let Some(command) = COMMANDS
+        .iter()
+        .find(|known| (known.arguments)().get_name() == name)
+    else {
         anyhow::bail!("unknown command {name}");
     };
     (command.run)(arguments)
@@ -51,7 +63,10 @@ mod tests {
         let mut command_line = command_line();
         command_line.build();
         command_line.clone().debug_assert();
-        for command in command_line.get_subcommands().filter(|c| c.get_name() != "help") {
+        for command in command_line
+            .get_subcommands()
+            .filter(|c| c.get_name() != "help")
+        {
             assert!(command.get_about().is_some(), "{}", command.get_name());
         }
     }

@@ -14,7 +14,10 @@ impl LabelsBuilder {
     /// Starts from `base`.
     #[must_use]
     pub fn new(base: Labels) -> Self {
-        Self { base, changes: Vec::new() }
+        Self {
+            base,
+            changes: Vec::new(),
+        }
     }
 
     /// Sets a label; an empty value removes it.

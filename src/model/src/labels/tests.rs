@@ -10,7 +10,12 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 #[test]
 fn sorts_and_drops_empty_values() {
-    let set = labels(&[("job", "api"), ("__name__", "up"), ("empty", ""), ("Z", "1")]);
+    let set = labels(&[
+        ("job", "api"),
+        ("__name__", "up"),
+        ("empty", ""),
+        ("Z", "1"),
+    ]);
     let pairs: Vec<_> = set.iter().collect();
     assert_eq!(pairs, [("Z", "1"), ("__name__", "up"), ("job", "api")]);
     assert_eq!(set.to_string(), r#"{Z="1", __name__="up", job="api"}"#);
@@ -22,7 +27,10 @@ fn sorts_and_drops_empty_values() {
 fn refuses_duplicates_and_empty_names() {
     let twice = Labels::from_pairs([("a", "1"), ("a", "2")]).unwrap_err();
     assert_eq!(twice.to_string(), r#"duplicate label name "a""#);
-    assert_eq!(Labels::from_pairs([("", "1")]).unwrap_err(), LabelError::EmptyName);
+    assert_eq!(
+        Labels::from_pairs([("", "1")]).unwrap_err(),
+        LabelError::EmptyName
+    );
 }
 
 #[test]

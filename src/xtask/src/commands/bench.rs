@@ -13,7 +13,11 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 /// The command line.
 pub(crate) fn arguments() -> Command {
     let number = |name: &'static str, default: &'static str, help: &'static str| {
-        Arg::new(name).long(name).default_value(default).help(help).value_parser(value_parser!(u32))
+        Arg::new(name)
+            .long(name)
+            .default_value(default)
+            .help(help)
+            .value_parser(value_parser!(u32))
     };
     let shared = [
         number("series", "20000", "Series to write"),
@@ -41,7 +45,11 @@ pub(crate) fn arguments() -> Command {
             Command::new("query")
                 .about("Milliseconds per query")
                 .args(shared)
-                .arg(number("repeat", "5", "Runs of each query; the median counts")),
+                .arg(number(
+                    "repeat",
+                    "5",
+                    "Runs of each query; the median counts",
+                )),
         )
 }
 

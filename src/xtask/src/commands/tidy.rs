@@ -6,7 +6,8 @@ use clap::{ArgMatches, Command};
 
 /// The command line of this command.
 pub(crate) fn arguments() -> Command {
-    Command::new("tidy").about("Check crate floors, file headers and lengths, and links in the docs")
+    Command::new("tidy")
+        .about("Check crate floors, file headers and lengths, and links in the docs")
 }
 
 /// Runs the checks on the workspace around the current folder.

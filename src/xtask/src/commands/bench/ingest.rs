@@ -22,7 +22,11 @@ pub(super) fn run(shape: &Shape) -> anyhow::Result<()> {
     let ours = measure(Candidate::firewatch(shape)?, shape, &mut out)?;
     if let Some(prometheus) = Candidate::prometheus(shape)? {
         let theirs = measure(prometheus, shape, &mut out)?;
-        writeln!(out, "firewatch / prometheus, samples per CPU second: {:.2}", ours / theirs)?;
+        writeln!(
+            out,
+            "firewatch / prometheus, samples per CPU second: {:.2}",
+            ours / theirs
+        )?;
     }
     Ok(())
 }

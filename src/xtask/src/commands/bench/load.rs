@@ -26,8 +26,18 @@ pub(super) struct Shape {
 impl Shape {
     /// Reads the command line. The load ends now, so that every server takes it.
     pub(super) fn of(matches: &ArgMatches) -> anyhow::Result<Self> {
-        let number = |name| matches.get_one::<u32>(name).copied().context("missing default");
-        let text = |name| matches.get_one::<String>(name).cloned().context("missing default");
+        let number = |name| {
+            matches
+                .get_one::<u32>(name)
+                .copied()
+                .context("missing default")
+        };
+        let text = |name| {
+            matches
+                .get_one::<String>(name)
+                .cloned()
+                .context("missing default")
+        };
         let samples = number("samples")?;
         let now_ms = base::Clock::now(&base::SystemClock).as_millis();
         let length_ms = i64::from(samples) * INTERVAL_MS;
@@ -53,7 +63,10 @@ impl Shape {
     pub(super) fn bodies(&self, step: u32) -> anyhow::Result<Vec<Vec<u8>>> {
         let all: Vec<u32> = (0..self.series).collect();
         let request = |series: &[u32]| {
-            let timeseries = series.iter().map(|number| self.series(*number, step)).collect();
+            let timeseries = series
+                .iter()
+                .map(|number| self.series(*number, step))
+                .collect();
             Ok(body(timeseries)?)
         };
         all.chunks(SAMPLES_PER_REQUEST).map(request).collect()
@@ -62,7 +75,10 @@ impl Shape {
     fn series(&self, number: u32, step: u32) -> TimeSeries {
         let (target, metric) = (number / SERIES_PER_TARGET, number % SERIES_PER_TARGET);
         let (kind, device) = (metric % 20, metric / 20);
-        let name = format!("node_{}_{kind}{}", MODELS[kind as usize].0, MODELS[kind as usize].1);
+        let name = format!(
+            "node_{}_{kind}{}",
+            MODELS[kind as usize].0, MODELS[kind as usize].1
+        );
         let instance = format!("host-node-{target}:9100");
         let device = format!("device-{device}");
         let pairs = [
@@ -75,7 +91,10 @@ impl Shape {
         ];
         let value = (MODELS[kind as usize].2)(number, step);
         let timestamp = self.start_ms + i64::from(step) * INTERVAL_MS;
-        TimeSeries { labels: labels(&pairs), samples: vec![Sample { value, timestamp }] }
+        TimeSeries {
+            labels: labels(&pairs),
+            samples: vec![Sample { value, timestamp }],
+        }
     }
 }
 

@@ -24,7 +24,9 @@ impl Candidate {
 
     /// Starts Prometheus, if it is wanted.
     pub(super) fn prometheus(shape: &Shape) -> anyhow::Result<Option<Self>> {
-        let Some(program) = &shape.prometheus else { return Ok(None) };
+        let Some(program) = &shape.prometheus else {
+            return Ok(None);
+        };
         Self::start("prometheus", program, &["--storage.tsdb.wal-compression"]).map(Some)
     }
 
@@ -34,7 +36,10 @@ impl Candidate {
         std::fs::write(&config, "")?;
         let mut arguments = vec![
             format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+            format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("data").display()
+            ),
             "--web.listen-address=127.0.0.1:0".to_owned(),
             "--web.enable-remote-write-receiver".to_owned(),
         ];
@@ -42,7 +47,12 @@ impl Candidate {
         let server = Server::start(program, &arguments, &folder.path().join("log"))
             .with_context(|| format!("starting {name}"))?;
         let client = Client::new(server.address());
-        let candidate = Self { name, server, client, folder };
+        let candidate = Self {
+            name,
+            server,
+            client,
+            folder,
+        };
         candidate.wait_ready()?;
         Ok(candidate)
     }
@@ -54,7 +64,11 @@ impl Candidate {
                 Ok(_) | Err(_) => std::thread::yield_now(),
             }
         }
-        anyhow::bail!("{} does not get ready; its log:\n{}", self.name, self.server.log())
+        anyhow::bail!(
+            "{} does not get ready; its log:\n{}",
+            self.name,
+            self.server.log()
+        )
     }
 
     /// Writes the whole load, each sender its share of every step.
@@ -67,10 +81,12 @@ impl Candidate {
                     .chunks(share)
                     .map(|bodies| scope.spawn(move || self.write(bodies)))
                     .collect();
-                senders.into_iter().try_for_each(|sender| match sender.join() {
-                    Ok(written) => written,
-                    Err(_) => anyhow::bail!("a sender panicked"),
-                })
+                senders
+                    .into_iter()
+                    .try_for_each(|sender| match sender.join() {
+                        Ok(written) => written,
+                        Err(_) => anyhow::bail!("a sender panicked"),
+                    })
             })?;
         }
         Ok(())
