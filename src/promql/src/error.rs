@@ -108,6 +108,16 @@ pub enum FunctionError {
     /// A label that `label_join` would read.
     #[error("invalid source label name in label_join(): {0}")]
     SourceLabel(String),
+    /// A modifier of the range vector that the function does not know.
+    #[error("{modifier} modifier can only be used with: {allowed} - not with {function}")]
+    WindowEdges {
+        /// `anchored` or `smoothed`.
+        modifier: &'static str,
+        /// The functions that know it.
+        allowed: String,
+        /// The function.
+        function: &'static str,
+    },
     /// The label of `count_values`, in quotes.
     #[error("invalid label name {0}")]
     CountValuesLabel(String),

@@ -2,6 +2,7 @@
 
 pub(crate) mod absent;
 mod date;
+pub(crate) mod extended;
 pub(crate) mod extremes;
 pub(crate) mod histogram;
 pub(crate) mod labels;

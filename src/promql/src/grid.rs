@@ -129,6 +129,14 @@ impl Reference {
             .saturating_add(self.step_ms.saturating_mul(index))
     }
 
+    /// The same instants, each this much later.
+    pub(crate) fn later(self, by_ms: i64) -> Self {
+        Self {
+            start_ms: self.start_ms.saturating_add(by_ms),
+            ..self
+        }
+    }
+
     /// Whether any window `(instant - window, instant]` holds an instant of `first..=last`.
     pub(crate) fn needs(&self, first_ms: i64, last_ms: i64, window_ms: i64) -> bool {
         let end = last_ms.saturating_add(window_ms);

@@ -14,6 +14,7 @@ mod merge;
 pub(crate) mod range_call;
 mod selector;
 mod series_buffer;
+mod smoothed;
 mod sort;
 mod subquery;
 
@@ -24,6 +25,7 @@ use storage::Columns;
 
 pub(crate) use build::{BuildContext, build, build_range};
 pub(crate) use merge::{MergeOperator, Names};
+pub(crate) use range_call::WindowShape;
 pub(crate) use selector::{advance, seconds};
 
 use crate::annotations::Notes;

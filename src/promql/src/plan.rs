@@ -7,7 +7,7 @@ mod duration;
 mod ranges;
 
 use model::{Matcher, PromDuration, TimeRange};
-use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatching};
+use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatching, WindowEdges};
 use promql_syntax::functions::Function;
 
 pub(crate) use build::build;
@@ -106,6 +106,12 @@ pub(crate) struct Selector {
     pub(crate) offset_ms: i64,
     /// How old a sample may be: the lookback, or the range of a range selector.
     pub(crate) window_ms: i64,
+    /// How the edges of windows are treated.
+    pub(crate) edges: WindowEdges,
+    /// How far before the window samples are looked for, to stand at its left edge.
+    pub(crate) before_ms: i64,
+    /// How far behind the window samples are looked for.
+    pub(crate) behind_ms: i64,
     /// What it gives.
     pub(crate) output: SelectorOutput,
     /// The times that have to be read, set by [`resolve_ranges`].

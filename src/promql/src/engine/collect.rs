@@ -1,15 +1,15 @@
 //! Runs a plan and gathers its value.
 
 use model::Timestamp;
-use promql_syntax::ast::ValueType;
+use promql_syntax::ast::{ValueType, WindowEdges};
 use storage::Columns;
 
 use crate::error::EngineError;
-use crate::functions::window::find_bounds;
+use crate::functions::extended::{Extended, Kind};
 use crate::limits::Reservation;
 use crate::operators::{
     BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta,
-    Shared, build, build_range,
+    Shared, WindowShape, build, build_range,
 };
 use crate::plan::{NodeKind, Plan, QueryTimes};
 use crate::result::{Series, Value, VectorSample};
@@ -106,15 +106,44 @@ fn collect_windows(
     let (mut columns, mut bounds) = (Columns::default(), Vec::new());
     for meta in metas {
         operator.next(&mut columns)?;
-        find_bounds(&columns, shape.reference, shape.range_ms, &mut bounds);
+        shape.find_bounds(&columns, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
-        let window = columns.timestamps[first..end]
-            .iter()
-            .zip(&columns.values[first..end]);
         shared.limits.count_queryable(end - first);
-        matrix.push(meta, end - first, window.map(|(at, value)| (*at, *value)))?;
+        let points = window_points(
+            &shape,
+            &columns.timestamps[first..end],
+            &columns.values[first..end],
+        );
+        matrix.push(meta, points.len(), points.into_iter())?;
     }
     Ok(matrix.finish())
+}
+
+/// The points of one window, with those at its edges where these are settled.
+fn window_points(shape: &WindowShape, timestamps: &[i64], values: &[f64]) -> Vec<(i64, f64)> {
+    let points = |range: std::ops::Range<usize>| {
+        let times = timestamps[range.clone()].iter().copied();
+        times.zip(values[range].iter().copied())
+    };
+    if shape.edges == WindowEdges::Plain {
+        return points(0..values.len()).collect();
+    }
+    let right_ms = shape.reference.at(0);
+    let left_ms = right_ms.saturating_sub(shape.range_ms);
+    let samples = Extended {
+        timestamps,
+        values,
+        left_ms,
+        right_ms,
+        edges: shape.edges,
+    };
+    let Some(settled) = samples.settle(Kind::Gauge) else {
+        return Vec::new();
+    };
+    let mut all = vec![(left_ms, settled.left)];
+    all.extend(points(settled.inner));
+    all.push((right_ms, settled.right));
+    all
 }
 
 /// Gathers series.

@@ -1,6 +1,9 @@
 //! Functions of a window's samples that need no arithmetic, and those that need all samples of a
 //! window in order of value.
 
+use promql_syntax::ast::WindowEdges;
+
+use super::extended::Extended;
 use super::quantile::{median, quantile};
 use super::window::{RangeContext, Windows};
 use super::{Implementation, RangeTrait, Table};
@@ -145,9 +148,17 @@ fn count_pairs(
         }
         running.push(events);
     }
-    each(windows, out, |first, end| {
-        f64::from(running[end - 1].wrapping_sub(running[first]))
-    });
+    let between =
+        |first: usize, end: usize| f64::from(running[end - 1].wrapping_sub(running[first]));
+    if windows.edges == WindowEdges::Plain {
+        each(windows, out, between);
+        return;
+    }
+    for (step, first, end) in windows.filled() {
+        if let Some(anchor) = Extended::of(windows, (step, first, end)).anchor() {
+            out.set(step, between(first + anchor, end));
+        }
+    }
 }
 
 fn quantile_over_time(

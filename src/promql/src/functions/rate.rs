@@ -2,7 +2,9 @@
 //! `instantValue` in `promql/functions.go`.
 
 use model::PromDuration;
+use promql_syntax::ast::WindowEdges;
 
+use super::extended::{Extended, Kind};
 use super::window::{RangeContext, Windows};
 use super::{Implementation, RangeTrait, Table};
 use crate::error::EngineError;
@@ -50,6 +52,10 @@ fn delta(
     _context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
+    if windows.edges != WindowEdges::Plain {
+        extended_difference(windows, Kind::Gauge, 1.0, out);
+        return Ok(());
+    }
     for (step, first, end) in windows.filled() {
         if end - first < 2 {
             continue;
@@ -69,6 +75,10 @@ fn counter_increase(
     range_seconds: Option<f64>,
     out: &mut SeriesSlice,
 ) {
+    if windows.edges != WindowEdges::Plain {
+        extended_difference(windows, Kind::Counter, range_seconds.unwrap_or(1.0), out);
+        return;
+    }
     let values = windows.values;
     resets.clear();
     resets.extend((1..values.len()).filter(|index| values[*index] < values[index - 1]));
@@ -96,6 +106,15 @@ fn counter_increase(
             factor /= range_seconds;
         }
         out.set(step, increase * factor);
+    }
+}
+
+/// The difference between each window's settled edges, by `divisor`. Nothing is extrapolated.
+fn extended_difference(windows: &Windows<'_>, kind: Kind, divisor: f64, out: &mut SeriesSlice) {
+    for window in windows.filled() {
+        if let Some(difference) = Extended::of(windows, window).difference(kind) {
+            out.set(window.0, difference / divisor);
+        }
     }
 }
 

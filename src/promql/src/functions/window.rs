@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use promql_syntax::ast::PosRange;
+use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
 use crate::annotations::{Annotation, Notes};
@@ -25,6 +25,9 @@ pub(crate) struct Windows<'a> {
     pub(crate) grid: Grid,
     /// The windows' length.
     pub(crate) range_ms: i64,
+    /// How the windows' edges are treated. Unless they are plain, windows hold samples outside of
+    /// their edges too.
+    pub(crate) edges: WindowEdges,
 }
 
 impl Windows<'_> {

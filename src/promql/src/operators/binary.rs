@@ -1,5 +1,6 @@
 //! Binary operators between scalars and vectors.
 
+mod fill;
 mod join;
 mod matching;
 mod set;
@@ -7,12 +8,13 @@ mod with_scalar;
 
 use promql_syntax::ast::BinaryOp;
 
+pub(crate) use fill::FillOperator;
 pub(crate) use join::JoinOperator;
 pub(crate) use set::SetOperator;
 pub(crate) use with_scalar::{ScalarSide, WithScalarOperator};
 
-use super::Operator;
 use super::call::ScalarsOperator;
+use super::{NameRemoval, Operator};
 use crate::slice::SeriesSlice;
 
 /// What an operator does with two values.
@@ -99,6 +101,12 @@ impl Operation {
                 }
             },
         }
+    }
+
+    /// Whether the result's metadata goes at once. Arithmetic never waits, as upstream.
+    pub(crate) fn drops_metadata(self, result: ComparisonResult, removal: NameRemoval) -> bool {
+        matches!(self, Self::Arithmetic(_))
+            || (self.changes_metric(result) && removal == NameRemoval::Immediate)
     }
 
     /// Whether the result is something else than the left operand's metric.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use model::TimeRange;
-use promql_syntax::ast::{AggregateOp, BinaryOp, ValueType};
+use promql_syntax::ast::{AggregateOp, BinaryOp, FillValues, ValueType, WindowEdges};
 use storage::{Querier, Queryable};
 
 use super::aggregate::{
@@ -14,8 +14,8 @@ use super::aggregate::{
     fold_kind,
 };
 use super::binary::{
-    ComparisonResult, JoinOperator, ScalarSide, SetOperator, WithScalarOperator, operation,
-    scalar_operator,
+    ComparisonResult, FillOperator, JoinOperator, ScalarSide, SetOperator, WithScalarOperator,
+    operation, scalar_operator,
 };
 use super::call::MapOperator;
 use super::constant::NumberOperator;
@@ -24,6 +24,7 @@ use super::matrix::MatrixOperator;
 use super::merge::{MergeOperator, Names};
 use super::range_call::WindowShape;
 use super::selector::SelectorOperator;
+use super::smoothed::SmoothedOperator;
 use super::subquery::{EmptyRange, SubqueryOperator};
 use super::{Operator, RangeOperator, Shared};
 use crate::error::EngineError;
@@ -71,6 +72,12 @@ pub(crate) fn build(
         NodeKind::Number(value) => Ok(Box::new(NumberOperator::new(grid.count(), *value))),
         NodeKind::Selector(selector) => {
             let querier = context.querier(selector.read)?;
+            if selector.edges == WindowEdges::Smoothed {
+                let shared = context.shared.clone();
+                return Ok(Box::new(SmoothedOperator::new(
+                    selector, grid, querier, shared,
+                )));
+            }
             Ok(Box::new(SelectorOperator::new(
                 selector,
                 grid,
@@ -110,6 +117,9 @@ pub(crate) fn build_range(
         grid,
         reference,
         range_ms,
+        edges: WindowEdges::Plain,
+        before_ms: 0,
+        behind_ms: 0,
         pos: node.pos,
     };
     match &node.kind {
@@ -118,7 +128,13 @@ pub(crate) fn build_range(
             let querier = context.querier(selector.read)?;
             let reference = grid.reference(selector.at_ms, selector.offset_ms);
             let operator = MatrixOperator::new(matrix, grid, querier, context.shared.clone());
-            Ok((Box::new(operator), shape(reference, selector.window_ms)))
+            let shape = WindowShape {
+                edges: selector.edges,
+                before_ms: selector.before_ms,
+                behind_ms: selector.behind_ms,
+                ..shape(reference, selector.window_ms)
+            };
+            Ok((Box::new(operator), shape))
         }
         NodeKind::Subquery(subquery) => {
             let reference = grid.reference(subquery.at_ms, subquery.offset_ms);
@@ -252,6 +268,11 @@ fn build_binary(
     let is_scalar = |node: &Node| node.value_type() == ValueType::Scalar;
     let (input, scalar) = match (is_scalar(&binary.lhs), is_scalar(&binary.rhs)) {
         (true, true) => return Ok(scalar_operator(left, right, operation)),
+        (false, false) if matching.fill != FillValues::default() => {
+            let fill =
+                FillOperator::new((left, right), (operation, result), matching, steps, shared);
+            return Ok(merged(Box::new(fill), Names::Keep, context));
+        }
         (false, false) => {
             let join =
                 JoinOperator::new((left, right), (operation, result), matching, steps, shared);

@@ -45,7 +45,7 @@ impl RangeOperator for MatrixOperator {
 }
 
 /// Removes stale markers; windows do not see them.
-fn remove_stale(columns: &mut Columns) {
+pub(super) fn remove_stale(columns: &mut Columns) {
     let Some(first) = columns
         .values
         .iter()

@@ -1,6 +1,6 @@
 //! Functions over range vectors: each series' windows become one slice.
 
-use promql_syntax::ast::PosRange;
+use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
 use super::{Operator, RangeOperator, SeriesMeta, Shared, TypeLabels};
@@ -21,8 +21,30 @@ pub(crate) struct WindowShape {
     pub(crate) reference: Reference,
     /// The windows' length.
     pub(crate) range_ms: i64,
+    /// How the windows' edges are treated.
+    pub(crate) edges: WindowEdges,
+    /// How far before a window samples are wanted.
+    pub(crate) before_ms: i64,
+    /// How far behind a window samples are wanted.
+    pub(crate) behind_ms: i64,
     /// Where annotations about the call point: to its first argument.
     pub(crate) pos: PosRange,
+}
+
+impl WindowShape {
+    /// Finds which samples each window holds, those outside of its edges that are wanted included.
+    pub(crate) fn find_bounds(&self, columns: &Columns, bounds: &mut Vec<(usize, usize)>) {
+        let reach_ms = self
+            .range_ms
+            .saturating_add(self.before_ms)
+            .saturating_add(self.behind_ms);
+        find_bounds(
+            columns,
+            self.reference.later(self.behind_ms),
+            reach_ms,
+            bounds,
+        );
+    }
 }
 
 /// Samples of one series after the other, with the bounds of their windows.
@@ -55,12 +77,7 @@ impl WindowReader {
     fn next(&mut self, shared: &Shared) -> Result<Windows<'_>, EngineError> {
         self.input.next(&mut self.columns)?;
         let shape = self.shape;
-        find_bounds(
-            &self.columns,
-            shape.reference,
-            shape.range_ms,
-            &mut self.bounds,
-        );
+        shape.find_bounds(&self.columns, &mut self.bounds);
         let windows = Windows {
             timestamps: &self.columns.timestamps,
             values: &self.columns.values,
@@ -68,6 +85,7 @@ impl WindowReader {
             reference: shape.reference,
             grid: shape.grid,
             range_ms: shape.range_ms,
+            edges: shape.edges,
         };
         shared.limits.count_queryable(windows.total());
         Ok(windows)

@@ -75,7 +75,7 @@ impl SeriesReader {
         }
         columns.clear();
         let Some(set) = &self.set else { return Ok(()) };
-        if self.reference.step_ms() > self.selector.window_ms {
+        if self.reference.step_ms() > self.reach_ms() {
             self.read_sparse(set.as_ref(), index, columns)?;
         } else {
             set.read(index, columns)?;
@@ -86,6 +86,15 @@ impl SeriesReader {
             .set(samples.saturating_mul(size_of::<(i64, f64)>()), samples)
     }
 
+    /// How long the stretch of time is that one step looks at.
+    fn reach_ms(&self) -> i64 {
+        let selector = &self.selector;
+        selector
+            .window_ms
+            .saturating_add(selector.before_ms)
+            .saturating_add(selector.behind_ms)
+    }
+
     /// Decodes only those chunks that some step looks at. Pays off when steps are far apart.
     fn read_sparse(
         &self,
@@ -93,10 +102,11 @@ impl SeriesReader {
         index: usize,
         columns: &mut Columns,
     ) -> Result<(), EngineError> {
+        let reference = self.reference.later(self.selector.behind_ms);
         let mut chunks = set.chunks(index)?;
         while let Some(summary) = chunks.summary()? {
             let (first, last) = (summary.first.as_millis(), summary.last.as_millis());
-            if self.reference.needs(first, last, self.selector.window_ms) {
+            if reference.needs(first, last, self.reach_ms()) {
                 chunks.decode(columns)?;
             } else {
                 chunks.skip()?;

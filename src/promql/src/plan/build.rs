@@ -11,7 +11,7 @@ use super::{
     Aggregate, Binary, Call, Grouping, Matrix, Node, NodeKind, Plan, PlanOptions, Selector,
     SelectorOutput, Subquery,
 };
-use crate::error::EngineError;
+use crate::error::{EngineError, FunctionError};
 use crate::grid::Grid;
 
 /// How deep expressions may be nested. Plans are walked recursively.
@@ -69,7 +69,10 @@ impl Builder<'_> {
             },
             Expr::VectorSelector(selector) => {
                 let lookback_ms = self.options.lookback.as_millis();
-                NodeKind::Selector(self.selector(selector, lookback_ms)?)
+                let mut selector = self.selector(selector, lookback_ms)?;
+                // Its window is the lookback already.
+                selector.before_ms = 0;
+                NodeKind::Selector(selector)
             }
             Expr::MatrixSelector(matrix) => NodeKind::Matrix(self.matrix(matrix)?),
             Expr::Subquery(subquery) => NodeKind::Subquery(self.subquery(subquery)?),
@@ -81,16 +84,21 @@ impl Builder<'_> {
     }
 
     fn selector(&self, selector: &VectorSelector, window_ms: i64) -> Result<Selector, EngineError> {
-        if selector.edges != WindowEdges::Plain {
-            let keyword = selector.edges.keyword().unwrap_or_default();
-            return Err(EngineError::Unsupported(format!("the {keyword} modifier")));
-        }
+        let lookback_ms = self.options.lookback.as_millis();
+        let (before_ms, behind_ms) = match selector.edges {
+            WindowEdges::Plain => (0, 0),
+            WindowEdges::Anchored => (lookback_ms, 0),
+            WindowEdges::Smoothed => (lookback_ms, lookback_ms),
+        };
         Ok(Selector {
             written: selector.matchers.clone(),
             matchers: normalised(&selector.matchers),
             at_ms: self.pinned_to(&selector.time),
             offset_ms: offset_of(&selector.time, self.options)?,
             window_ms,
+            edges: selector.edges,
+            before_ms,
+            behind_ms,
             output: SelectorOutput::Value,
             read: model::TimeRange::ALL,
         })
@@ -144,19 +152,12 @@ impl Builder<'_> {
     }
 
     fn binary(&mut self, binary: &BinaryExpr) -> Result<Binary, EngineError> {
-        let matching = binary.matching.clone();
-        if matching
-            .as_ref()
-            .is_some_and(|matching| matching.fill.lhs.is_some() || matching.fill.rhs.is_some())
-        {
-            return Err(EngineError::Unsupported("the fill modifier".to_owned()));
-        }
         Ok(Binary {
             op: binary.op,
             lhs: self.boxed(&binary.lhs)?,
             rhs: self.boxed(&binary.rhs)?,
             return_bool: binary.return_bool,
-            matching,
+            matching: binary.matching.clone(),
         })
     }
 
@@ -166,6 +167,7 @@ impl Builder<'_> {
             .iter()
             .map(|arg| self.node(arg))
             .collect::<Result<Vec<_>, _>>()?;
+        check_edges(call, &args)?;
         // As upstream: only a selector itself knows the times of its samples; anything else is as
         // old as the step.
         if call.func.name == "timestamp"
@@ -181,6 +183,31 @@ impl Builder<'_> {
             args,
         })
     }
+}
+
+/// Refuses functions that do not know what to do with samples outside of the window.
+fn check_edges(call: &CallExpr, args: &[Node]) -> Result<(), EngineError> {
+    let function = call.func.name;
+    for arg in args {
+        let NodeKind::Matrix(matrix) = &arg.kind else {
+            continue;
+        };
+        let edges = matrix.selector.edges;
+        let allowed: &[&str] = match edges {
+            WindowEdges::Plain => continue,
+            WindowEdges::Anchored => &["changes", "delta", "increase", "rate", "resets"],
+            WindowEdges::Smoothed => &["delta", "increase", "rate"],
+        };
+        if !allowed.contains(&function) {
+            return Err(FunctionError::WindowEdges {
+                modifier: edges.keyword().unwrap_or_default(),
+                allowed: allowed.join(", "),
+                function,
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// Matchers in order of label, operator and value, each once.

@@ -101,6 +101,9 @@ fn write_selector(f: &mut fmt::Formatter<'_>, selector: &Selector) -> fmt::Resul
     }
     write!(f, "}}")?;
     write_times(f, selector.at_ms, selector.offset_ms)?;
+    if let Some(keyword) = selector.edges.keyword() {
+        write!(f, " {keyword}")?;
+    }
     if selector.output == SelectorOutput::Timestamp {
         write!(f, " timestamps")?;
     }

@@ -35,12 +35,14 @@ fn resolve(node: &mut Node, grid: Grid) {
 /// Windows are open on the left, so the first instant is one millisecond inside.
 fn resolve_selector(selector: &mut Selector, grid: Grid) {
     let reference = grid.reference(selector.at_ms, selector.offset_ms);
+    let reach_ms = selector.window_ms.saturating_add(selector.before_ms);
     let first_ms = reference
         .first_ms()
-        .saturating_sub(selector.window_ms)
+        .saturating_sub(reach_ms)
         .saturating_add(1);
+    let last_ms = reference.last_ms().saturating_add(selector.behind_ms);
     selector.read = TimeRange::new(
         Timestamp::from_millis(first_ms),
-        Timestamp::from_millis(reference.last_ms()),
+        Timestamp::from_millis(last_ms),
     );
 }

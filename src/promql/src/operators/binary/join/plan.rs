@@ -97,8 +97,7 @@ impl JoinPlan {
             .map(|members| plan.group(members, one, matching))
             .collect();
         let changes_metric = operation.changes_metric(result);
-        let is_arithmetic = matches!(operation, Operation::Arithmetic(_));
-        let drops_now = is_arithmetic || (changes_metric && removal == NameRemoval::Immediate);
+        let drops_now = operation.drops_metadata(result, removal);
         let mut metas = Vec::new();
         let mut output_groups = Vec::new();
         for (series, group) in many_groups.iter().enumerate() {

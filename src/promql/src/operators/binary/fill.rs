@@ -1,0 +1,232 @@
+//! Matching with `fill`: points without a partner meet a constant. Made of the plain operators: the
+//! join, and for each filled side what `unless` leaves of the other one.
+
+use std::sync::Arc;
+
+use promql_syntax::ast::{BinaryOp, MatchCardinality, VectorMatching};
+
+use super::matching::{match_labels, result_labels};
+use super::{ComparisonResult, JoinOperator, Operation, SetOperator};
+use crate::error::EngineError;
+use crate::limits::Reservation;
+use crate::operators::{NameRemoval, Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
+use crate::slice::SeriesSlice;
+
+/// An operator between two vectors, one or both of which are filled. Both sides are held, as each
+/// is read up to three times. Equal labels are the merge operator's part.
+pub(crate) struct FillOperator {
+    left: Box<dyn Operator>,
+    right: Box<dyn Operator>,
+    operation: Operation,
+    result: ComparisonResult,
+    matching: VectorMatching,
+    steps: usize,
+    shared: Shared,
+    /// The parts with the number of series that they still have.
+    parts: std::collections::VecDeque<(Box<dyn Operator>, usize)>,
+}
+
+impl FillOperator {
+    pub(crate) fn new(
+        (left, right): (Box<dyn Operator>, Box<dyn Operator>),
+        (operation, result): (Operation, ComparisonResult),
+        matching: VectorMatching,
+        steps: usize,
+        shared: Shared,
+    ) -> Self {
+        let parts = std::collections::VecDeque::new();
+        Self {
+            left,
+            right,
+            operation,
+            result,
+            matching,
+            steps,
+            shared,
+            parts,
+        }
+    }
+
+    fn parts(&mut self) -> Result<Vec<Box<dyn Operator>>, EngineError> {
+        let left = Recording::of(&mut *self.left, &self.shared)?;
+        let right = Recording::of(&mut *self.right, &self.shared)?;
+        let is_swapped = self.matching.card == MatchCardinality::OneToMany;
+        let (many, one) = if is_swapped {
+            (&right, &left)
+        } else {
+            (&left, &right)
+        };
+        let plain = VectorMatching {
+            fill: Default::default(),
+            ..self.matching.clone()
+        };
+        let join = JoinOperator::new(
+            (left.replay(), right.replay()),
+            (self.operation, self.result),
+            plain.clone(),
+            self.steps,
+            self.shared.clone(),
+        );
+        let mut parts: Vec<Box<dyn Operator>> = vec![Box::new(join)];
+        // As upstream: with `group_right` too, `fill_left` is for the many side.
+        let fill = self.matching.fill;
+        for (role, missing, kept, other) in [
+            (Role::Many, fill.rhs, many, one),
+            (Role::One, fill.lhs, one, many),
+        ] {
+            let Some(missing) = missing else { continue };
+            parts.push(Box::new(UnmatchedOperator {
+                input: SetOperator::new(
+                    (kept.replay(), other.replay()),
+                    BinaryOp::Unless,
+                    plain.clone(),
+                    self.steps,
+                    self.shared.clone(),
+                ),
+                role,
+                missing,
+                is_left: (role == Role::Many) != is_swapped,
+                operation: self.operation,
+                result: self.result,
+                matching: plain.clone(),
+                removal: self.shared.name_removal,
+                constant: SeriesSlice::default(),
+            }));
+        }
+        Ok(parts)
+    }
+}
+
+impl Operator for FillOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let mut metas = Vec::new();
+        for mut part in self.parts()? {
+            let series = part.series()?;
+            self.parts.push_back((part, series.len()));
+            metas.extend(series);
+        }
+        Ok(metas)
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        while let Some((part, series)) = self.parts.front_mut() {
+            if *series > 0 {
+                *series -= 1;
+                return part.next(out);
+            }
+            self.parts.pop_front();
+        }
+        out.reset(self.steps);
+        Ok(())
+    }
+}
+
+/// Which side of the match points are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Many,
+    One,
+}
+
+/// The points of one side that have no partner, with a constant in its place.
+struct UnmatchedOperator {
+    input: SetOperator,
+    role: Role,
+    /// The value of the partner that is missing.
+    missing: f64,
+    /// Whether the points are the left operand.
+    is_left: bool,
+    operation: Operation,
+    result: ComparisonResult,
+    matching: VectorMatching,
+    removal: NameRemoval,
+    constant: SeriesSlice,
+}
+
+impl Operator for UnmatchedOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let changes_metric = self.operation.changes_metric(self.result);
+        let drops_now = self.operation.drops_metadata(self.result, self.removal);
+        let relabel = |meta: SeriesMeta| {
+            let partner = match_labels(&meta.labels, &self.matching);
+            let (many, one) = match self.role {
+                Role::Many => (meta.clone(), partner),
+                Role::One => (SeriesMeta::new(partner), meta.labels.clone()),
+            };
+            Ok(SeriesMeta {
+                labels: result_labels(&many, &one, &self.matching, drops_now)?,
+                drop_name: !drops_now && (many.drop_name || changes_metric),
+            })
+        };
+        self.input.series()?.into_iter().map(relabel).collect()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        self.constant.reset(out.values.len());
+        self.constant.values.fill(self.missing);
+        self.constant.present.clone_from(&out.present);
+        if self.is_left {
+            self.operation.apply(self.result, out, &self.constant);
+        } else {
+            self.operation.apply(self.result, &mut self.constant, out);
+            std::mem::swap(out, &mut self.constant);
+        }
+        Ok(())
+    }
+}
+
+/// All series of an operator, to be read several times.
+struct Recording(Arc<Recorded>);
+
+struct Recorded {
+    metas: Vec<SeriesMeta>,
+    slices: Vec<SeriesSlice>,
+    _memory: Reservation,
+}
+
+impl Recording {
+    fn of(input: &mut dyn Operator, shared: &Shared) -> Result<Self, EngineError> {
+        let metas = input.series()?;
+        let mut memory = Reservation::bytes(&shared.limits, super::super::metas_bytes(&metas))?;
+        let mut slices = Vec::with_capacity(metas.len());
+        for index in 0..metas.len() {
+            if index.is_multiple_of(SERIES_PER_CHECK) {
+                shared.limits.check()?;
+            }
+            let mut slice = SeriesSlice::default();
+            input.next(&mut slice)?;
+            memory.add(slice.values.len() * size_of::<f64>(), slice.present.count())?;
+            slices.push(slice);
+        }
+        Ok(Self(Arc::new(Recorded {
+            metas,
+            slices,
+            _memory: memory,
+        })))
+    }
+
+    fn replay(&self) -> Box<dyn Operator> {
+        Box::new(Replay {
+            recorded: Arc::clone(&self.0),
+            next_series: 0,
+        })
+    }
+}
+
+struct Replay {
+    recorded: Arc<Recorded>,
+    next_series: usize,
+}
+
+impl Operator for Replay {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        Ok(self.recorded.metas.clone())
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        out.copy_from(&self.recorded.slices[self.next_series]);
+        self.next_series += 1;
+        Ok(())
+    }
+}
