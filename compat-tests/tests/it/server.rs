@@ -22,7 +22,7 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 fn tells_its_version_and_its_flags() {
     let (code, stdout, _) = run(&["--version"]);
     assert_eq!(code, Some(0));
-    assert!(stdout.starts_with("firewatch, version "), "{stdout}");
+    assert!(stdout.starts_with("firewatch "), "{stdout}");
     let (code, stdout, _) = run(&["--help"]);
     assert_eq!(code, Some(0));
     for flag in [

@@ -29,7 +29,7 @@ use super::subquery::{EmptyRange, SubqueryOperator};
 use super::{Operator, RangeOperator, Shared};
 use crate::error::EngineError;
 use crate::grid::Grid;
-use crate::plan::{Aggregate, Binary, Node, NodeKind, QueryTimes};
+use crate::plan::{Aggregate, Binary, Node, NodeKind, QueryTimes, Selector};
 
 /// What building operators depends on.
 pub(crate) struct BuildContext<'a> {
@@ -63,6 +63,9 @@ impl<'a> BuildContext<'a> {
 }
 
 /// Builds the operator of a scalar or instant vector, for the steps of `grid`.
+///
+/// Calls itself for each level of the plan, so that what needs much stack is done in functions that
+/// have returned by then.
 pub(crate) fn build(
     node: &Node,
     grid: Grid,
@@ -70,21 +73,7 @@ pub(crate) fn build(
 ) -> Result<Box<dyn Operator>, EngineError> {
     match &node.kind {
         NodeKind::Number(value) => Ok(Box::new(NumberOperator::new(grid.count(), *value))),
-        NodeKind::Selector(selector) => {
-            let querier = context.querier(selector.read)?;
-            if selector.edges == WindowEdges::Smoothed {
-                let shared = context.shared.clone();
-                return Ok(Box::new(SmoothedOperator::new(
-                    selector, grid, querier, shared,
-                )));
-            }
-            Ok(Box::new(SelectorOperator::new(
-                selector,
-                grid,
-                querier,
-                context.shared.clone(),
-            )))
-        }
+        NodeKind::Selector(selector) => build_selector(selector, grid, context),
         NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context),
         NodeKind::StepInvariant(inner) => {
             let input = build(inner, Grid::instant(grid.first_ms()), context)?;
@@ -92,19 +81,50 @@ pub(crate) fn build(
         }
         NodeKind::Negate(inner) => {
             let input = build(inner, grid, context)?;
-            let negated = Box::new(MapOperator::new(input, |value| -value));
-            if inner.value_type() == ValueType::Scalar {
-                return Ok(negated);
-            }
-            Ok(merged(negated, Names::Drop, context))
+            Ok(negated(input, inner.value_type(), context))
         }
         NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, grid, context),
-        NodeKind::Binary(binary) => build_binary(binary, grid, context),
+        NodeKind::Binary(binary) => {
+            let left = build(&binary.lhs, grid, context)?;
+            let right = build(&binary.rhs, grid, context)?;
+            build_binary(binary, (left, right), grid, context)
+        }
         NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context),
         NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => Err(
             EngineError::Unsupported(format!("a {} here", node.value_type())),
         ),
     }
+}
+
+#[inline(never)]
+fn build_selector(
+    selector: &Selector,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    let querier = context.querier(selector.read)?;
+    let shared = context.shared.clone();
+    if selector.edges == WindowEdges::Smoothed {
+        return Ok(Box::new(SmoothedOperator::new(
+            selector, grid, querier, shared,
+        )));
+    }
+    Ok(Box::new(SelectorOperator::new(
+        selector, grid, querier, shared,
+    )))
+}
+
+#[inline(never)]
+fn negated(
+    input: Box<dyn Operator>,
+    value_type: ValueType,
+    context: &BuildContext<'_>,
+) -> Box<dyn Operator> {
+    let negated = Box::new(MapOperator::new(input, |value| -value));
+    if value_type == ValueType::Scalar {
+        return negated;
+    }
+    merged(negated, Names::Drop, context)
 }
 
 /// Builds the operator of a range vector, and the windows of its steps.
@@ -162,27 +182,10 @@ fn build_aggregate(
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
-    let (grouping, steps) = (&aggregate.grouping, grid.count());
     if aggregate.op == AggregateOp::CountValues {
-        let Some(Node {
-            kind: NodeKind::Text(label),
-            pos,
-        }) = aggregate.param.as_deref()
-        else {
-            return Err(EngineError::Unsupported(
-                "count_values without a label".to_owned(),
-            ));
-        };
-        let input = build(&aggregate.expr, grid, context)?;
-        let shared = context.shared.clone();
-        return Ok(Box::new(CountValuesOperator::new(
-            input,
-            (label, *pos),
-            grouping,
-            steps,
-            shared,
-        )));
+        return build_count_values(aggregate, grid, context);
     }
+    let (grouping, steps) = (&aggregate.grouping, grid.count());
     let param = match aggregate.param.as_deref() {
         Some(param) => Some(Param {
             operator: build(param, grid, context)?,
@@ -239,13 +242,38 @@ fn build_aggregate(
     })
 }
 
-fn build_binary(
-    binary: &Binary,
+fn build_count_values(
+    aggregate: &Aggregate,
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
-    let left = build(&binary.lhs, grid, context)?;
-    let right = build(&binary.rhs, grid, context)?;
+    let Some(Node {
+        kind: NodeKind::Text(label),
+        pos,
+    }) = aggregate.param.as_deref()
+    else {
+        return Err(EngineError::Unsupported(
+            "count_values without a label".to_owned(),
+        ));
+    };
+    let input = build(&aggregate.expr, grid, context)?;
+    let shared = context.shared.clone();
+    Ok(Box::new(CountValuesOperator::new(
+        input,
+        (label, *pos),
+        &aggregate.grouping,
+        grid.count(),
+        shared,
+    )))
+}
+
+#[inline(never)]
+fn build_binary(
+    binary: &Binary,
+    (left, right): (Box<dyn Operator>, Box<dyn Operator>),
+    grid: Grid,
+    context: &BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
     let shared = context.shared.clone();
     let steps = grid.count();
     let matching = binary.matching.as_deref().cloned().unwrap_or_default();
