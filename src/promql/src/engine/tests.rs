@@ -302,3 +302,22 @@ fn a_stale_marker_in_the_middle_of_far_steps_is_seen() {
     assert_eq!(series.len(), 1);
     assert_eq!(series[0].points, [(690_000, 12.0)]);
 }
+
+#[test]
+fn deep_queries_neither_fail_nor_exhaust_the_stack() {
+    let storage = load(&["a 1+0x10"]);
+    // The parser allows fewer levels of brackets than a tree may have.
+    let nested = 100;
+    let chained = promql_syntax::DEFAULT_MAX_DEPTH - 10;
+    for query in [
+        ["-(".repeat(nested), "a".to_owned(), ")".repeat(nested)].concat(),
+        ["abs(".repeat(nested), "a".to_owned(), ")".repeat(nested)].concat(),
+        ["sum(".repeat(nested), "a".to_owned(), ")".repeat(nested)].concat(),
+        vec!["a"; chained].join(" + "),
+        vec!["a"; chained].join(" or "),
+        ["a".to_owned(), " + 1".repeat(chained)].concat(),
+    ] {
+        let result = run_range(&Engine::default(), &storage, &query).expect("not too deep");
+        assert_ne!(result.value, Value::Matrix(Vec::new()), "{query}");
+    }
+}

@@ -80,19 +80,19 @@ impl JoinOperator {
             running: None,
         }
     }
-}
 
-impl Operator for JoinOperator {
-    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        let (Some(mut many), Some(mut one)) = (self.many.take(), self.one.take()) else {
-            return Ok(Vec::new());
-        };
-        let many_metas = many.series()?;
-        let one_metas = one.series()?;
-        let bytes = metas_bytes(&many_metas).saturating_add(metas_bytes(&one_metas));
+    /// Works out the matches of both sides and their series. Apart from [`Operator::series`], which
+    /// calls itself for each operator below, as this takes much stack.
+    #[inline(never)]
+    fn start(
+        &mut self,
+        many: (Box<dyn Operator>, Vec<SeriesMeta>),
+        one: (Box<dyn Operator>, Vec<SeriesMeta>),
+    ) -> Result<Vec<SeriesMeta>, EngineError> {
+        let bytes = metas_bytes(&many.1).saturating_add(metas_bytes(&one.1));
         let memory = Reservation::bytes(&self.shared.limits, bytes)?;
         let (mut plan, outputs) = JoinPlan::new(
-            (&many_metas, &one_metas),
+            (&many.1, &one.1),
             (self.operation, self.result),
             &self.matching,
             self.shared.name_removal,
@@ -112,10 +112,10 @@ impl Operator for JoinOperator {
         );
         let has_outputs = !plan.outputs.is_empty();
         let running = self.running.insert(Running {
-            many: SeriesBuffer::new(many, many_uses, watched, self.shared.clone()),
-            one: SeriesBuffer::new(one, one_uses, crowds, self.shared.clone()),
+            many: SeriesBuffer::new(many.0, many_uses, watched, self.shared.clone()),
+            one: SeriesBuffer::new(one.0, one_uses, crowds, self.shared.clone()),
             has_crowds,
-            one_metas,
+            one_metas: one.1,
             contested: plan.contested.iter().map(|_| None).collect(),
             matched: vec![Bitmap::none(self.steps); plan.exclusive_results],
             plan,
@@ -127,6 +127,17 @@ impl Operator for JoinOperator {
             running.check_crowds(&self.matching)?;
         }
         Ok(outputs)
+    }
+}
+
+impl Operator for JoinOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        let (Some(mut many), Some(mut one)) = (self.many.take(), self.one.take()) else {
+            return Ok(Vec::new());
+        };
+        let many_metas = many.series()?;
+        let one_metas = one.series()?;
+        self.start((many, many_metas), (one, one_metas))
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
