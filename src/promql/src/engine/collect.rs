@@ -30,6 +30,8 @@ pub(super) fn collect(
     if value_type == ValueType::Matrix {
         return collect_windows(plan, shared, context);
     }
+    // Every operator holds a slice of this size or several, so that too many steps never start.
+    let _slice = Reservation::slice(&shared.limits, plan.grid.count(), 0)?;
     let mut operator = build(&plan.root, plan.grid, context)?;
     if value_type == ValueType::Scalar && times.is_instant() {
         operator.series()?;

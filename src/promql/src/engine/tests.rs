@@ -197,6 +197,29 @@ fn limits_refuse_what_would_not_fit() {
 }
 
 #[test]
+fn too_many_steps_never_start() {
+    let engine = Engine::new(EngineOptions {
+        max_query_bytes: 1_000_000,
+        ..EngineOptions::default()
+    });
+    let range = QueryRange {
+        start: minutes(0),
+        end: Timestamp::MAX,
+        step: PromDuration::from_millis(1),
+    };
+    let query = engine.parse("time()").expect("valid");
+    let error = engine
+        .range_parsed(
+            &MemoryStorage::new(),
+            &query,
+            range,
+            QueryContext::default(),
+        )
+        .expect_err("too many");
+    assert!(matches!(error, EngineError::TooManySamples));
+}
+
+#[test]
 fn queries_stop_when_asked_to() {
     let storage = load(&["a 1+0x10"]);
     let engine = Engine::default();

@@ -7,6 +7,8 @@ mod limit;
 mod quantile;
 mod top;
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use model::Labels;
 use promql_syntax::ast::{AggregateOp, PosRange};
@@ -19,10 +21,10 @@ pub(crate) use top::{TopOperator, TopOrder};
 
 use super::group_key::{is_in, is_kept_without, write_key};
 use super::range_call::read_scalar;
-use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
+use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
 use crate::annotations::Annotation;
 use crate::error::{EngineError, ParameterError};
-use crate::limits::Reservation;
+use crate::limits::{Limits, Reservation};
 use crate::plan::Grouping;
 use crate::slice::{Bitmap, SeriesSlice};
 
@@ -34,16 +36,23 @@ pub(crate) struct Groups {
     pub(crate) metas: Vec<SeriesMeta>,
     /// How many series each group has.
     pub(crate) sizes: Vec<usize>,
+    /// What the lists count as.
+    memory: Reservation,
 }
 
 impl Groups {
     /// Sorts series into groups.
-    pub(crate) fn new(series: &[SeriesMeta], grouping: &Grouping) -> Self {
+    pub(crate) fn new(
+        series: &[SeriesMeta],
+        grouping: &Grouping,
+        limits: &Arc<Limits>,
+    ) -> Result<Self, EngineError> {
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut groups = Self {
             of_series: Vec::with_capacity(series.len()),
             metas: Vec::new(),
             sizes: Vec::new(),
+            memory: Reservation::bytes(limits, series.len().saturating_mul(size_of::<usize>()))?,
         };
         let mut key = String::new();
         for meta in series {
@@ -63,7 +72,8 @@ impl Groups {
             groups.sizes[group] += 1;
             groups.of_series.push(group);
         }
-        groups
+        groups.memory.add_bytes(metas_bytes(&groups.metas))?;
+        Ok(groups)
     }
 }
 
@@ -88,6 +98,8 @@ pub(crate) struct FoldOperator {
     param: Option<Param>,
     shared: Shared,
     of_series: Vec<usize>,
+    /// What the lists of groups count as.
+    memory: Option<Reservation>,
     /// For each group how many of its series are yet to be read.
     missing: Vec<usize>,
     /// What has been folded so far; made with a group's first series, gone with its last.
@@ -128,6 +140,7 @@ impl FoldOperator {
             param,
             shared,
             of_series: Vec::new(),
+            memory: None,
             missing: Vec::new(),
             folded: Vec::new(),
             order: Vec::new().into_iter(),
@@ -189,7 +202,7 @@ impl Operator for FoldOperator {
             *phis = values.into();
         }
         let series = self.input.series()?;
-        let groups = Groups::new(&series, &self.grouping);
+        let groups = Groups::new(&series, &self.grouping, &self.shared.limits)?;
         let mut last = vec![0; groups.metas.len()];
         for (index, group) in groups.of_series.iter().enumerate() {
             last[*group] = index;
@@ -201,6 +214,7 @@ impl Operator for FoldOperator {
             .map(|group| groups.metas[*group].clone())
             .collect();
         self.of_series = groups.of_series;
+        self.memory = Some(groups.memory);
         self.missing = groups.sizes;
         self.folded.resize_with(self.missing.len(), || None);
         self.order = order.into_iter();

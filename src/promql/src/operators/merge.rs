@@ -2,7 +2,9 @@
 
 use hashbrown::HashMap;
 
-use super::{METADATA_LABELS, NameRemoval, Operator, SeriesMeta, Shared, without_metadata};
+use super::{
+    METADATA_LABELS, NameRemoval, Operator, SeriesMeta, Shared, metas_bytes, without_metadata,
+};
 use crate::error::EngineError;
 use crate::limits::Reservation;
 use crate::slice::SeriesSlice;
@@ -25,6 +27,8 @@ pub(crate) struct MergeOperator {
     names: Names,
     shared: Shared,
     merged: Option<Merged>,
+    /// What labels without names count as.
+    labels: Reservation,
 }
 
 /// Only set up when there is something to merge.
@@ -46,11 +50,13 @@ struct Output {
 
 impl MergeOperator {
     pub(crate) fn new(input: Box<dyn Operator>, names: Names, shared: Shared) -> Self {
+        let labels = Reservation::empty(&shared.limits);
         Self {
             input,
             names,
             shared,
             merged: None,
+            labels,
         }
     }
 
@@ -87,6 +93,7 @@ impl MergeOperator {
 impl Operator for MergeOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         let (metas, may_collide) = self.input_series()?;
+        self.labels.add_bytes(metas_bytes(&metas))?;
         if !may_collide {
             return Ok(metas);
         }

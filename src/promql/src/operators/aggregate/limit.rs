@@ -87,7 +87,7 @@ impl Operator for LimitOperator {
         match self.rule {
             LimitRule::Count => {
                 extremes.check_count()?;
-                let groups = Groups::new(&metas, &self.grouping);
+                let groups = Groups::new(&metas, &self.grouping, &self.shared.limits)?;
                 let cells = groups.metas.len().saturating_mul(self.steps);
                 self.memory
                     .set(cells.saturating_mul(size_of::<usize>()), 0)?;

@@ -73,7 +73,10 @@ impl TopOperator {
         groups: &Groups,
         counts: &[f64],
     ) -> Result<Vec<Vec<Candidate>>, EngineError> {
-        let mut lists: Vec<Vec<Candidate>> = vec![Vec::new(); groups.metas.len() * self.steps];
+        let cells = groups.metas.len().saturating_mul(self.steps);
+        self.memory
+            .add_bytes(cells.saturating_mul(size_of::<Vec<Candidate>>()))?;
+        let mut lists: Vec<Vec<Candidate>> = vec![Vec::new(); cells];
         let mut slice = SeriesSlice::default();
         for (series, group) in groups.of_series.iter().enumerate() {
             if series.is_multiple_of(SERIES_PER_CHECK) {
@@ -119,7 +122,7 @@ impl Operator for TopOperator {
         let counts = read_scalar(&mut *self.param.operator)?;
         let metas = self.input.series()?;
         Extremes::of(&counts).check_count()?;
-        let groups = Groups::new(&metas, &self.grouping);
+        let groups = Groups::new(&metas, &self.grouping, &self.shared.limits)?;
         let lists = self.choose(&groups, &counts)?;
         // In order of groups and, for the one step of an instant query, of values.
         let mut place_of: Vec<Option<usize>> = vec![None; metas.len()];

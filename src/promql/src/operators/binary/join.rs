@@ -90,13 +90,14 @@ impl JoinOperator {
         one: (Box<dyn Operator>, Vec<SeriesMeta>),
     ) -> Result<Vec<SeriesMeta>, EngineError> {
         let bytes = metas_bytes(&many.1).saturating_add(metas_bytes(&one.1));
-        let memory = Reservation::bytes(&self.shared.limits, bytes)?;
+        let mut memory = Reservation::bytes(&self.shared.limits, bytes)?;
         let (mut plan, outputs) = JoinPlan::new(
             (&many.1, &one.1),
             (self.operation, self.result),
             &self.matching,
             self.shared.name_removal,
         )?;
+        memory.add_bytes(plan.exclusive_results.saturating_mul(self.steps / 8))?;
         let (many_uses, one_uses) = plan.take_uses();
         let crowds = std::mem::take(&mut plan.crowds);
         let has_crowds = crowds.iter().any(Option::is_some);

@@ -80,16 +80,13 @@ impl Operator for SetOperator {
         let on_left = groups.len();
         self.right_groups = numbers(&mut groups, &right);
         self.present = vec![None; groups.len()];
-        let mut shared_groups = 0_usize;
-        for group in &self.right_groups {
-            if *group < on_left && self.present[*group].is_none() {
-                shared_groups += 1;
+        let group_bytes = size_of::<Bitmap>() + self.steps / 8;
+        for group in self.right_groups.iter().filter(|group| **group < on_left) {
+            if self.present[*group].is_none() {
+                self.memory.add_bytes(group_bytes)?;
                 self.present[*group] = Some(Bitmap::none(self.steps));
             }
         }
-        let group_bytes = size_of::<Bitmap>() + self.steps / 8;
-        self.memory
-            .set(shared_groups.saturating_mul(group_bytes), 0)?;
         if self.op == BinaryOp::Or {
             outputs.extend(right);
         } else {
