@@ -72,7 +72,7 @@ fn apply(bench: Bench, step: &Step, model: &mut Model) -> Bench {
                 .map(|k| {
                     (
                         first + k * 500,
-                        f64::from_bits(value_bits.wrapping_add(k as u64 / 3)),
+                        f64::from_bits(value_bits.wrapping_add(k.cast_unsigned() / 3)),
                     )
                 })
                 .filter(|(at, _)| *at <= now)
