@@ -88,6 +88,8 @@ impl Engine {
             if let Ok(pending) = self.accept(request, &resolution, policy, durability)? {
                 return Ok(pending);
             }
+            // Retention is removing a series of the request; afterwards it is made anew.
+            std::thread::yield_now();
         }
     }
 
@@ -121,6 +123,7 @@ impl Engine {
                 .and_then(|()| acceptance.take_series((*id, head), samples, &bounds, policy));
             if let Err(error) = outcome {
                 acceptance.undo(&mut locked);
+                self.note_refusal();
                 self.metrics.count_refusal(&error);
                 return Err(error);
             }
@@ -154,13 +157,18 @@ impl Engine {
                 .collect(),
         };
         self.metrics.count(&outcome);
+        if outcome.rejected != Rejected::default() {
+            self.note_refusal();
+        }
         let publish_now = durability == Durability::Deferred && !must_follow;
         if publish_now {
-            let mut index = self.index.write();
-            for (id, entry) in &new_series {
-                index.add(*id, &entry.labels);
+            // Taken only when needed: a long look at the index must not hold up known series.
+            if !new_series.is_empty() {
+                let mut index = self.index.write();
+                for (id, entry) in &new_series {
+                    index.add(*id, &entry.labels);
+                }
             }
-            drop(index);
             let began = locked.publish(&rows, self.committer.last_committed() + 1);
             self.note_published(&rows, &began);
         }

@@ -1,5 +1,7 @@
 //! Group commit: requests collect while a write runs, one write carries them all.
 
+use std::time::Duration;
+
 use parking_lot::{Condvar, Mutex};
 use storage::AppendError;
 use tokio::sync::oneshot;
@@ -15,6 +17,8 @@ pub(crate) type Waiter = oneshot::Sender<Result<(), AppendError>>;
 
 /// Rows that may wait for the running write; beyond that, requests wait before they are validated.
 const MAX_OPEN_ROWS: usize = 1 << 20;
+/// Wait between two attempts to write what nobody sends again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Format of a series' row.
 const SERIES_VERSION: u8 = 1;
 
@@ -35,6 +39,13 @@ pub(crate) struct OpenCommit {
     rows: usize,
 }
 
+/// A commit that is to be written.
+struct NextCommit {
+    number: u64,
+    commit: OpenCommit,
+    after_failure: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     open: OpenCommit,
@@ -44,6 +55,8 @@ struct State {
     stopping: bool,
     /// Something has joined since the last attempt.
     joined: bool,
+    /// The committing thread has ended: nothing will be written any more.
+    ended: bool,
     /// Why the last attempt failed.
     failure: Option<String>,
 }
@@ -95,7 +108,11 @@ impl Committer {
         waiter: Option<Waiter>,
     ) {
         let mut state = self.state.lock();
-        state.open.rows += block.rows.len();
+        if state.ended {
+            // Without its waiter the request is answered that the engine is not ready.
+            return;
+        }
+        state.open.rows += block.rows.len() + new_series.len();
         if !block.rows.is_empty() {
             state.open.blocks.push(block);
         }
@@ -113,25 +130,36 @@ impl Committer {
         state.stopping = true;
         self.wake.notify_all();
         self.progress.notify_all();
-        while state.writing || state.joined {
+        while !state.ended && (state.writing || state.joined) {
             self.progress.wait(&mut state);
         }
     }
 
-    /// The next commit and its number; `None` when the engine stops.
-    fn take(&self) -> Option<(u64, OpenCommit)> {
+    /// The next commit; `None` when the engine stops.
+    fn take(&self) -> Option<NextCommit> {
         let mut state = self.state.lock();
         while !state.joined {
             if state.stopping {
                 return None;
             }
-            self.wake.wait(&mut state);
+            if state.failure.is_some() && !state.open.blocks.is_empty() {
+                // Rows that are visible already have nobody who would send them again.
+                if self.wake.wait_for(&mut state, RETRY_INTERVAL).timed_out() {
+                    break;
+                }
+            } else {
+                self.wake.wait(&mut state);
+            }
         }
         state.joined = false;
         state.writing = true;
         let commit = std::mem::take(&mut state.open);
         self.progress.notify_all();
-        Some((state.last_committed + 1, commit))
+        Some(NextCommit {
+            number: state.last_committed + 1,
+            commit,
+            after_failure: state.failure.is_some(),
+        })
     }
 
     fn succeeded(&self, number: u64) {
@@ -143,11 +171,34 @@ impl Committer {
     }
 }
 
+/// Whatever ends the committing thread, nobody waits for it any longer.
+struct EndOfCommits<'a>(&'a Committer);
+
+impl Drop for EndOfCommits<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.ended = true;
+        state.stopping = true;
+        state.open.waiters.clear();
+        self.0.progress.notify_all();
+    }
+}
+
 impl Engine {
     /// Body of the committing thread.
     pub(crate) fn run_committer(&self) {
-        while let Some((number, commit)) = self.committer.take() {
+        let _end = EndOfCommits(&self.committer);
+        while let Some(NextCommit {
+            number,
+            commit,
+            after_failure,
+        }) = self.committer.take()
+        {
             let timer = std::time::Instant::now();
+            if after_failure && let Err(error) = self.kv.recover() {
+                self.fail_commit(&error.into(), commit);
+                continue;
+            }
             match self.write_commit(number, &commit) {
                 Ok(()) => {
                     self.publish_commit(number, commit);
@@ -194,7 +245,7 @@ impl Engine {
         for block in blocks.iter().filter(|block| !block.published) {
             let mut locked = self.head.lock(block.rows.iter().map(|row| row.series));
             let began = locked.publish(&block.rows, number);
-            drop(locked);
+            // Under the lock: whoever finds a series without chunks also finds it absent.
             self.note_published(&block.rows, &began);
         }
         // An empty commit takes no number, so that numbers have no gaps.
@@ -248,7 +299,7 @@ impl Engine {
         }
         state.open = retried;
         state.writing = false;
-        // Only a new request tries again: a full disk is not hammered.
+        // A new request tries again, or the retry interval: a full disk is not hammered.
         state.joined = false;
         state.failure = Some(reason.clone());
         drop(state);
@@ -260,7 +311,8 @@ impl Engine {
     }
 }
 
-fn encode_series(entry: &SeriesEntry) -> Vec<u8> {
+/// Writes a series' row.
+pub(crate) fn encode_series(entry: &SeriesEntry) -> Vec<u8> {
     let packed = entry.labels.as_packed().as_bytes();
     let mut row = Vec::with_capacity(packed.len() + 6);
     row.push(SERIES_VERSION);

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     restored_ids: AtomicU32,
     wake_upkeep: Mutex<Option<SyncSender<()>>>,
     began_chunks: AtomicU32,
+    /// A refused request may have left series without samples behind.
+    refused: AtomicBool,
 }
 
 /// What only one round of upkeep at a time may touch.
@@ -99,6 +101,7 @@ impl Tsdb {
             restored_ids: AtomicU32::new(0),
             wake_upkeep: Mutex::new(None),
             began_chunks: AtomicU32::new(0),
+            refused: AtomicBool::new(false),
             options,
             clock,
             kv,
@@ -235,6 +238,16 @@ impl Engine {
                 last = Some(partition);
             }
         }
+    }
+
+    /// Remembers that series of a refused request may be without samples.
+    pub(crate) fn note_refusal(&self) {
+        self.refused.store(true, Ordering::Release);
+    }
+
+    /// Whether a request was refused since the last call.
+    pub(crate) fn take_refusal(&self) -> bool {
+        self.refused.swap(false, Ordering::AcqRel)
     }
 
     fn request_upkeep(&self) {

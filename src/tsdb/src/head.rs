@@ -62,6 +62,8 @@ pub(crate) struct FullChunk {
     pub(crate) series: u32,
     pub(crate) chunk: OpenChunk,
     pub(crate) first_commit: u64,
+    /// Whether a commit of this process has carried the series' row.
+    pub(crate) row_stored: bool,
 }
 
 /// A part of the head behind one lock.
@@ -224,9 +226,9 @@ impl HeadSeries {
         (self.published_ms, self.published_value) = (timestamp_ms, value);
     }
 
-    /// Whether the series has nothing that is only in memory.
+    /// Whether nothing of the series is under way: no sample, and no row of its own.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending == 0 && self.open.is_empty()
+        self.pending == 0 && self.open.is_empty() && self.persisted != Persisted::Queued
     }
 
     /// Appends to the open chunk; returns the chunk that this filled or that the row does not fit.
@@ -267,6 +269,7 @@ impl HeadSeries {
             series,
             chunk,
             first_commit: self.first_commit,
+            row_stored: false,
         })
     }
 
@@ -308,7 +311,18 @@ impl Shard {
     }
 
     /// Copies of the chunks that wait to be sealed.
-    pub(crate) fn full(&self) -> impl Iterator<Item = &FullChunk> {
+    pub(crate) fn copy_full(&self) -> impl Iterator<Item = FullChunk> {
+        self.full().map(|full| {
+            let head = self.series.get(slot_of(full.series));
+            let row_stored = head.is_some_and(|head| head.persisted == Persisted::Yes);
+            FullChunk {
+                row_stored,
+                ..full.clone()
+            }
+        })
+    }
+
+    fn full(&self) -> impl Iterator<Item = &FullChunk> {
         self.full.values().flatten()
     }
 

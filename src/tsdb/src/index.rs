@@ -92,6 +92,16 @@ impl Index {
         self.presence.get(&partition)
     }
 
+    /// The newest partition with chunks.
+    pub(crate) fn newest_partition(&self) -> Option<Partition> {
+        self.presence.keys().next_back().copied()
+    }
+
+    /// Whether a series has a chunk anywhere.
+    pub(crate) fn is_present(&self, id: u32) -> bool {
+        self.presence.values().any(|series| series.contains(id))
+    }
+
     /// Partitions with chunks that overlap `range`, oldest first.
     pub(crate) fn partitions(
         &self,

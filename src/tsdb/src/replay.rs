@@ -98,7 +98,9 @@ impl Engine {
             };
             let series = RoaringBitmap::deserialize_from(bytes)
                 .map_err(|error| TsdbError::corrupt("presence bitmap", error.to_string()))?;
-            index.set_presence(partition, series);
+            // A bitmap may name series whose commit never reached the disk.
+            let known = series & index.all();
+            index.set_presence(partition, known);
             scan.advance();
         }
         Ok(())
@@ -186,7 +188,6 @@ impl Engine {
             }
         }
         let began = locked.publish(&accepted, number);
-        drop(locked);
         self.note_published(&accepted, &began);
     }
 }

@@ -11,10 +11,9 @@ use crate::partition::Partition;
 impl Engine {
     /// Drops what ended before retention begins.
     pub(crate) fn retire(&self, now: Timestamp) -> Result<(), TsdbError> {
-        let Some(retention) = self.options.retention else {
+        let Some(cutoff) = self.retention_start(now) else {
             return Ok(());
         };
-        let cutoff = now.saturating_sub(retention);
         let expired: Vec<Partition> = self
             .index
             .read()
@@ -25,12 +24,28 @@ impl Engine {
         if expired.is_empty() {
             return Ok(());
         }
-        for partition in expired {
-            self.drop_partition(partition)?;
-        }
-        self.remove_empty_series()?;
+        let dropped = expired
+            .into_iter()
+            .try_for_each(|partition| self.drop_partition(partition));
         self.bump_all_generations();
-        Ok(())
+        dropped?;
+        self.remove_empty_series()
+    }
+
+    /// Where retention begins; `None` keeps everything. A clock that runs ahead of the newest
+    /// partition must not expire what is younger than the data says.
+    pub(crate) fn retention_start(&self, now: Timestamp) -> Option<Timestamp> {
+        let retention = self.options.retention?;
+        let newest = self
+            .index
+            .read()
+            .newest_partition()
+            .map(|partition| partition.range().end);
+        Some(
+            newest
+                .map_or(now, |newest| newest.min(now))
+                .saturating_sub(retention),
+        )
     }
 
     fn drop_partition(&self, partition: Partition) -> Result<(), TsdbError> {
@@ -49,7 +64,7 @@ impl Engine {
     }
 
     /// Forgets series that have no sample anywhere.
-    fn remove_empty_series(&self) -> Result<(), TsdbError> {
+    pub(crate) fn remove_empty_series(&self) -> Result<(), TsdbError> {
         let present = self.index.read().present_in(TimeRange::ALL);
         let empty: Vec<u32> = self
             .catalog
@@ -71,7 +86,12 @@ impl Engine {
             keys::META_NEXT_SERIES,
             &next.to_be_bytes(),
         );
-        self.kv.write(batch)?;
+        if let Err(error) = self.kv.write(batch) {
+            for id in &removed {
+                self.head.lock(std::iter::once(id)).series(id).removed = false;
+            }
+            return Err(error.into());
+        }
         let entries = self.catalog.get_many(removed.iter());
         let mut index = self.index.write();
         for (id, entry) in &entries {
@@ -89,8 +109,10 @@ impl Engine {
         let mut removed = RoaringBitmap::new();
         for id in empty {
             let mut locked = self.head.lock(std::iter::once(*id));
+            // Chunks may have begun since the look at all of them.
+            let absent = !self.index.read().is_present(*id);
             let head = locked.series(*id);
-            if head.is_idle() && !head.removed {
+            if absent && head.is_idle() && !head.removed {
                 head.removed = true;
                 removed.insert(*id);
             }

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use model::{PromDuration, Timestamp};
 use storage::ChunkSummary;
 
+use crate::catalog::SeriesEntry;
+use crate::commit::encode_series;
 use crate::db::{Engine, UpkeepState};
 use crate::error::TsdbError;
 use crate::head::FullChunk;
@@ -30,7 +32,7 @@ enum Scope {
 /// A chunk on its way into the store.
 struct Sealable {
     partition: Partition,
-    metric: u32,
+    entry: SeriesEntry,
     full: FullChunk,
 }
 
@@ -42,9 +44,17 @@ impl Engine {
         upkeep
             .commit_times
             .push_back((self.committer.last_committed(), now));
-        self.seal(&mut upkeep, Scope::Due, now)?;
-        self.truncate_log(&mut upkeep)?;
-        self.retire(now)?;
+        // Each step is tried whatever became of the one before: on a full disk it is retention
+        // that makes room.
+        let sealed = self
+            .seal(&mut upkeep, Scope::Due, now)
+            .and_then(|()| self.truncate_log(&mut upkeep));
+        let retired = self.retire(now);
+        let removed = if self.take_refusal() {
+            self.remove_empty_series()
+        } else {
+            Ok(())
+        };
         let mut chunks = 0;
         self.head
             .for_each_shard(|_, shard| chunks += shard.chunks());
@@ -53,7 +63,7 @@ impl Engine {
             self.metrics.head_chunks.set(chunks as f64);
             self.metrics.head_series.set(self.catalog.len() as f64);
         }
-        Ok(())
+        sealed.and(retired).and(removed)
     }
 
     /// Leaves nothing in the head.
@@ -85,14 +95,19 @@ impl Engine {
                     due[(step % AGE_STEPS) as usize].is_some_and(|newest| first_commit <= newest)
                 }
             });
-            collected.extend(shard.full().cloned());
+            collected.extend(shard.copy_full());
         });
         let bound = self.committer.last_committed() + COMMITS_UNDER_WAY;
         let (mut chunks, orphans) = self.locate(collected, now);
         self.head.remove_sealed(&orphans);
         chunks.sort_by_key(|chunk| {
             let start = chunk.full.chunk.first_timestamp();
-            (chunk.partition, chunk.metric, chunk.full.series, start)
+            (
+                chunk.partition,
+                chunk.entry.metric,
+                chunk.full.series,
+                start,
+            )
         });
         for slice in chunks.chunks(CHUNKS_PER_BATCH) {
             self.write_chunks(slice, bound, upkeep)?;
@@ -150,7 +165,7 @@ impl Engine {
                 (Some(partition), Some(entry)) => {
                     chunks.push(Sealable {
                         partition,
-                        metric: entry.metric,
+                        entry,
                         full,
                     });
                 }
@@ -184,6 +199,15 @@ impl Engine {
             let start = Timestamp::from_millis(*first);
             let key = keys::chunk(sealable.partition, sealable.id(), start);
             batch.put(kv::Family::Chunks, &key, &bytes);
+            if sealable.full.series >= self.restored_ids() && !sealable.full.row_stored {
+                // Visible samples may be sealed before their commit: no chunk without its series.
+                let row = encode_series(&sealable.entry);
+                batch.put(
+                    kv::Family::Series,
+                    &keys::series(sealable.full.series),
+                    &row,
+                );
+            }
             total_bytes += bytes.len() as u64;
             sealed.push((sealable.full.series, *last));
         }
@@ -254,7 +278,7 @@ impl Engine {
 
 impl Sealable {
     fn id(&self) -> (u32, u32) {
-        (self.metric, self.full.series)
+        (self.entry.metric, self.full.series)
     }
 }
 

@@ -237,6 +237,27 @@ fn samples_outside_retention_and_future_are_out_of_bounds() {
 }
 
 #[test]
+fn refused_requests_leave_no_series_behind() {
+    let bench = Bench::new();
+    bench.append(&metric("kept"), &[(START_MS, 1.0)]).unwrap();
+    for k in 0..100 {
+        let refused = bench.append(&metric(&format!("refused_{k}")), &[(START_MS * 2, 1.0)]);
+        assert!(
+            matches!(refused, Err(AppendError::OutOfBounds { .. })),
+            "{refused:?}"
+        );
+    }
+    bench.tsdb.maintain().unwrap();
+    assert_eq!(bench.tsdb.head_stats().series, 1);
+    bench
+        .append(&metric("refused_7"), &[(START_MS, 1.0)])
+        .unwrap();
+    let bench = bench.reopen(false);
+    assert_eq!(bench.points("refused_7"), bits(&[(START_MS, 1.0)]));
+    assert_eq!(bench.tsdb.head_stats().series, 2);
+}
+
+#[test]
 fn old_chunks_are_sealed_and_the_log_behind_them_goes() {
     let bench = Bench::new();
     bench.append(&metric("idle"), &[(START_MS, 1.0)]).unwrap();

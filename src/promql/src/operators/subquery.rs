@@ -2,11 +2,14 @@
 
 use storage::Columns;
 
-use super::{Operator, RangeOperator, SERIES_PER_CHECK, SeriesMeta, Shared};
+use super::{Operator, RangeOperator, SeriesMeta, Shared};
 use crate::error::EngineError;
 use crate::grid::Grid;
 use crate::limits::Reservation;
 use crate::slice::SeriesSlice;
+
+/// Steps that may be read between two looks at the deadline.
+const STEPS_PER_CHECK: usize = 1 << 16;
 
 /// A subquery.
 pub(crate) struct SubqueryOperator {
@@ -14,7 +17,8 @@ pub(crate) struct SubqueryOperator {
     grid: Grid,
     shared: Shared,
     slice: SeriesSlice,
-    next_series: usize,
+    /// Steps read since the deadline was last looked at.
+    steps_since_check: usize,
     memory: Reservation,
 }
 
@@ -27,7 +31,8 @@ impl SubqueryOperator {
             grid,
             shared,
             slice: SeriesSlice::default(),
-            next_series: 0,
+            // The first series is checked.
+            steps_since_check: STEPS_PER_CHECK,
             memory,
         }
     }
@@ -43,10 +48,12 @@ impl RangeOperator for SubqueryOperator {
     }
 
     fn next(&mut self, out: &mut Columns) -> Result<(), EngineError> {
-        if self.next_series.is_multiple_of(SERIES_PER_CHECK) {
+        // A series may have millions of steps, so that the look at the deadline counts them.
+        self.steps_since_check = self.steps_since_check.saturating_add(self.grid.count());
+        if self.steps_since_check >= STEPS_PER_CHECK {
+            self.steps_since_check = 0;
             self.shared.limits.check()?;
         }
-        self.next_series += 1;
         out.clear();
         self.input.next(&mut self.slice)?;
         for (step, value) in self.slice.points() {
