@@ -163,19 +163,6 @@ impl Kv {
             .map_err(KvError::operation("flush"))
     }
 
-    /// Makes writes possible again after one has failed and its cause, a full disk for instance, is
-    /// gone: RocksDB never writes to a log again that has refused a write, but a flush begins a
-    /// new one.
-    ///
-    /// # Errors
-    /// The cause is still there.
-    pub fn recover(&self) -> Result<(), KvError> {
-        for family in Family::ALL {
-            self.flush(family)?;
-        }
-        Ok(())
-    }
-
     /// Bytes that a family takes in files and in memory, as RocksDB estimates them.
     #[must_use]
     pub fn family_bytes(&self, family: Family) -> u64 {

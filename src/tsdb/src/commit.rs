@@ -39,13 +39,6 @@ pub(crate) struct OpenCommit {
     rows: usize,
 }
 
-/// A commit that is to be written.
-struct NextCommit {
-    number: u64,
-    commit: OpenCommit,
-    after_failure: bool,
-}
-
 #[derive(Debug, Default)]
 struct State {
     open: OpenCommit,
@@ -135,8 +128,8 @@ impl Committer {
         }
     }
 
-    /// The next commit; `None` when the engine stops.
-    fn take(&self) -> Option<NextCommit> {
+    /// The next commit and its number; `None` when the engine stops.
+    fn take(&self) -> Option<(u64, OpenCommit)> {
         let mut state = self.state.lock();
         while !state.joined {
             if state.stopping {
@@ -155,11 +148,7 @@ impl Committer {
         state.writing = true;
         let commit = std::mem::take(&mut state.open);
         self.progress.notify_all();
-        Some(NextCommit {
-            number: state.last_committed + 1,
-            commit,
-            after_failure: state.failure.is_some(),
-        })
+        Some((state.last_committed + 1, commit))
     }
 
     fn succeeded(&self, number: u64) {
@@ -188,17 +177,8 @@ impl Engine {
     /// Body of the committing thread.
     pub(crate) fn run_committer(&self) {
         let _end = EndOfCommits(&self.committer);
-        while let Some(NextCommit {
-            number,
-            commit,
-            after_failure,
-        }) = self.committer.take()
-        {
+        while let Some((number, commit)) = self.committer.take() {
             let timer = std::time::Instant::now();
-            if after_failure && let Err(error) = self.kv.recover() {
-                self.fail_commit(&error.into(), commit);
-                continue;
-            }
             match self.write_commit(number, &commit) {
                 Ok(()) => {
                     self.publish_commit(number, commit);

@@ -33,22 +33,6 @@ fn batches_are_atomic_and_survive_reopening() {
 }
 
 #[test]
-fn recovery_keeps_what_was_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let kv = open(directory.path());
-    for value in [b"1", b"2"] {
-        let mut batch = kv.batch();
-        batch.put(Family::Log, b"a", value);
-        kv.write(batch).unwrap();
-        kv.recover().unwrap();
-        assert_eq!(
-            kv.get(Family::Log, b"a").unwrap().as_deref(),
-            Some(&value[..])
-        );
-    }
-}
-
-#[test]
 fn scans_stop_at_the_bound() {
     let directory = tempfile::tempdir().unwrap();
     let kv = open(directory.path());
