@@ -193,8 +193,11 @@ fn close(series: usize, out: &mut String) -> Next {
 
 fn push_sample(sample: &VectorSample, out: &mut String) {
     push_metric(&sample.labels, out);
-    out.push_str("\"value\":");
-    push_point(sample.timestamp, sample.value, out);
+    // Histograms cannot be stored yet.
+    if let Some(value) = sample.value.as_float() {
+        out.push_str("\"value\":");
+        push_point(sample.timestamp, value, out);
+    }
     out.push('}');
 }
 

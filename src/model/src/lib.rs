@@ -2,6 +2,7 @@
 //! Pure data: no I/O, no async, no clock.
 
 pub mod duration;
+pub mod histogram;
 pub mod labels;
 pub mod matcher;
 pub mod number;
@@ -10,6 +11,7 @@ pub mod sample;
 pub mod timestamp;
 
 pub use duration::PromDuration;
+pub use histogram::{CounterResetHint, FloatHistogram, Histogram, IntegerHistogram, Span};
 pub use labels::{LabelError, Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::{STALE_NAN_BITS, is_stale_nan, stale_nan};

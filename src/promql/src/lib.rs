@@ -21,4 +21,4 @@ pub use engine::{Engine, EngineOptions, ParsedQuery, QueryContext, QueryRange};
 pub use error::{EngineError, FunctionError, ParameterError};
 pub use limits::{StopCheck, StopReason};
 pub use operators::{NameRemoval, TypeLabels};
-pub use result::{QueryResult, QueryStats, Series, Value, VectorSample};
+pub use result::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

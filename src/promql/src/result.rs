@@ -1,6 +1,8 @@
 //! What a query gives: values, annotations, statistics.
 
-use model::{Labels, Timestamp};
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, Timestamp};
 
 use crate::annotations::Annotations;
 
@@ -42,7 +44,27 @@ pub struct VectorSample {
     /// When it was evaluated.
     pub timestamp: Timestamp,
     /// Its value.
-    pub value: f64,
+    pub value: SampleValue,
+}
+
+/// The value of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SampleValue {
+    /// A number.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<FloatHistogram>),
+}
+
+impl SampleValue {
+    /// The number; `None` for a histogram.
+    #[must_use]
+    pub fn as_float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            Self::Histogram(_) => None,
+        }
+    }
 }
 
 /// One series of a matrix; it has at least one point.
@@ -50,8 +72,11 @@ pub struct VectorSample {
 pub struct Series {
     /// The series.
     pub labels: Labels,
-    /// Milliseconds since the epoch and value, in order of time.
+    /// Floats: milliseconds since the epoch and value, in order of time.
     pub points: Vec<(i64, f64)>,
+    /// Native histograms: milliseconds since the epoch and value, in order of time. No time is in
+    /// both lists.
+    pub histograms: Vec<(i64, Arc<FloatHistogram>)>,
 }
 
 /// What a query cost.

@@ -1,5 +1,8 @@
 //! One series' values at all steps, with one bit for each step that says whether there is one.
 
+use std::sync::Arc;
+
+use model::FloatHistogram;
 use smallvec::SmallVec;
 
 const WORD_BITS: usize = 64;
@@ -140,14 +143,16 @@ impl Bitmap {
     }
 }
 
-/// One series at all steps of a grid. Where `present` lacks a step, its value means nothing.
-/// Histograms will be a second, optional column beside `values`.
+/// One series at all steps of a grid. Where `present` lacks a step, its value and histogram mean
+/// nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SeriesSlice {
-    /// One value for each step.
+    /// One value for each step. At steps with a histogram it means nothing.
     pub(crate) values: Vec<f64>,
     /// The steps that have a point.
     pub(crate) present: Bitmap,
+    /// Histograms, one for each step that has a point which is no float. Empty when all are floats.
+    pub(crate) histograms: Vec<Option<Arc<FloatHistogram>>>,
 }
 
 impl SeriesSlice {
@@ -162,37 +167,103 @@ impl SeriesSlice {
     pub(crate) fn reset(&mut self, steps: usize) {
         self.values.resize(steps, 0.0);
         self.present.reset(steps);
+        self.histograms.clear();
     }
 
-    /// Sets the point of a step.
+    /// Sets the point of a step to a float.
     pub(crate) fn set(&mut self, index: usize, value: f64) {
         self.values[index] = value;
         self.present.set(index);
+        if let Some(histogram) = self.histograms.get_mut(index) {
+            *histogram = None;
+        }
     }
 
-    /// Sets all points to one value.
+    /// Sets the point of a step to a histogram.
+    pub(crate) fn set_histogram(&mut self, index: usize, histogram: Arc<FloatHistogram>) {
+        self.histograms.resize(self.values.len(), None);
+        self.histograms[index] = Some(histogram);
+        self.present.set(index);
+    }
+
+    /// Sets all points to one float.
     pub(crate) fn fill(&mut self, value: f64) {
         self.values.fill(value);
         self.present.set_all();
+        self.histograms.clear();
     }
 
     /// Takes over the points of another slice.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.values.clone_from(&other.values);
         self.present.clone_from(&other.present);
+        self.histograms.clone_from(&other.histograms);
     }
 
     /// Adds the points of `other`; where both have one, that of `other` stays.
     pub(crate) fn merge(&mut self, other: &Self) {
-        for index in other.present.iter() {
-            self.values[index] = other.values[index];
+        if self.histograms.is_empty() && other.histograms.is_empty() {
+            for index in other.present.iter() {
+                self.values[index] = other.values[index];
+            }
+        } else {
+            for index in other.present.iter() {
+                match other.histogram(index) {
+                    Some(histogram) => self.set_histogram(index, Arc::clone(histogram)),
+                    None => self.set(index, other.values[index]),
+                }
+            }
         }
         self.present.union(&other.present);
     }
 
-    /// The points: step and value.
-    pub(crate) fn points(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
-        self.present.iter().map(|index| (index, self.values[index]))
+    /// The histogram at a step that has a point; `None` when that is a float.
+    pub(crate) fn histogram(&self, index: usize) -> Option<&Arc<FloatHistogram>> {
+        self.histograms.get(index)?.as_ref()
+    }
+
+    /// Whether any point is a histogram.
+    pub(crate) fn has_histograms(&self) -> bool {
+        !self.histograms.is_empty()
+            && self
+                .present
+                .iter()
+                .any(|index| self.histogram(index).is_some())
+    }
+
+    /// Removes the points that are histograms; says whether there was one.
+    pub(crate) fn keep_floats(&mut self) -> bool {
+        if self.histograms.is_empty() {
+            return false;
+        }
+        let before = self.present.count();
+        let Self {
+            present,
+            histograms,
+            ..
+        } = self;
+        present.retain(|index| histograms[index].is_none());
+        histograms.clear();
+        self.present.count() < before
+    }
+
+    /// The points that are floats: step and value.
+    pub(crate) fn floats(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
+        self.present
+            .iter()
+            .filter(|index| self.histogram(*index).is_none())
+            .map(|index| (index, self.values[index]))
+    }
+
+    /// The points that are histograms: step and histogram.
+    pub(crate) fn histogram_points(
+        &self,
+    ) -> impl Iterator<Item = (usize, &Arc<FloatHistogram>)> + '_ {
+        let steps = (!self.histograms.is_empty()).then(|| self.present.iter());
+        steps
+            .into_iter()
+            .flatten()
+            .filter_map(|index| Some((index, self.histogram(index)?)))
     }
 }
 
@@ -242,6 +313,6 @@ mod tests {
         let mut right = SeriesSlice::new(70);
         right.set(69, 2.0);
         left.merge(&right);
-        assert_eq!(left.points().collect::<Vec<_>>(), [(0, 1.0), (69, 2.0)]);
+        assert_eq!(left.floats().collect::<Vec<_>>(), [(0, 1.0), (69, 2.0)]);
     }
 }

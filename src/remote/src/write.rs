@@ -130,10 +130,12 @@ impl WriteDecoder {
                 parse: parse_labels,
             },
             samples: parts.samples.clone(),
+            histograms: 0..0,
         });
         Ok(AppendRequest {
             series: series.collect(),
             samples,
+            ..AppendRequest::default()
         })
     }
 }

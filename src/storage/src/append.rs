@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use model::{LabelError, Labels, Timestamp};
+use model::{Histogram, LabelError, Labels, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::error::AppendError;
@@ -52,22 +52,41 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// One series of a request and its part of the sample column.
+/// One native histogram.
+#[derive(Clone, Debug)]
+pub struct HistogramSample {
+    /// When it was taken.
+    pub timestamp: Timestamp,
+    /// The histogram, every bit of which is kept.
+    pub histogram: Histogram,
+}
+
+/// One series of a request and its part of the sample columns. A series may have floats and
+/// histograms; they are taken as one sequence in order of time, floats first where times are equal.
 #[derive(Clone, Debug)]
 pub struct AppendSeries<'a> {
     /// Which series.
     pub key: SeriesKey<'a>,
     /// Its samples: a range of [`AppendRequest::samples`].
     pub samples: Range<u32>,
+    /// Its histograms: a range of [`AppendRequest::histograms`].
+    pub histograms: Range<u32>,
 }
 
-/// A whole request: series, and one column with all their samples.
+/// A whole request: series, and columns with all their samples.
 #[derive(Clone, Debug, Default)]
 pub struct AppendRequest<'a> {
-    /// The series, each with its range of `samples`.
+    /// The series, each with its range of `samples` and `histograms`.
     pub series: Vec<AppendSeries<'a>>,
     /// All samples, series by series.
     pub samples: Vec<Sample>,
+    /// Since when each of `samples` has been counting, in milliseconds since the epoch, 0 where
+    /// that is not known. Empty when none is.
+    pub start_timestamps: Vec<i64>,
+    /// All native histograms, series by series.
+    pub histograms: Vec<HistogramSample>,
+    /// As `start_timestamps`, for `histograms`.
+    pub histogram_start_timestamps: Vec<i64>,
 }
 
 impl<'a> AppendRequest<'a> {
@@ -76,10 +95,20 @@ impl<'a> AppendRequest<'a> {
         let start = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
         self.samples.extend(samples);
         let end = u32::try_from(self.samples.len()).unwrap_or(u32::MAX);
+        let histograms = u32::try_from(self.histograms.len()).unwrap_or(u32::MAX);
         self.series.push(AppendSeries {
             key,
             samples: start..end,
+            histograms: histograms..histograms,
         });
+    }
+
+    /// Adds histograms to the series that was pushed last.
+    pub fn push_histograms(&mut self, histograms: impl IntoIterator<Item = HistogramSample>) {
+        self.histograms.extend(histograms);
+        if let Some(series) = self.series.last_mut() {
+            series.histograms.end = u32::try_from(self.histograms.len()).unwrap_or(u32::MAX);
+        }
     }
 }
 

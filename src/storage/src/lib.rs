@@ -9,8 +9,8 @@ pub mod read;
 pub mod state;
 
 pub use append::{
-    AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, PendingAppend,
-    Rejected, Sample, SeriesKey, SeriesRef,
+    AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
+    HistogramSample, PendingAppend, Rejected, Sample, SeriesKey, SeriesRef,
 };
 pub use error::{AppendError, StorageError};
 pub use memory::MemoryStorage;

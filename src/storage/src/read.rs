@@ -1,6 +1,8 @@
 //! Reading: matchers in, series with columns of samples out.
 
-use model::{Labels, Matcher, PromDuration, TimeRange, Timestamp};
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, Matcher, PromDuration, TimeRange, Timestamp};
 
 use crate::error::StorageError;
 
@@ -142,13 +144,20 @@ pub struct ValueSummary {
     pub sum: f64,
 }
 
-/// Columns of float samples: equal length, times strictly increasing. Stale markers are included.
+/// Columns of samples: equal length, times strictly increasing. Stale markers are included.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     /// Times in milliseconds since the epoch.
     pub timestamps: Vec<i64>,
-    /// Values.
+    /// Values. Where there is a histogram, an ordinary NaN; where a histogram is a stale marker,
+    /// that marker.
     pub values: Vec<f64>,
+    /// Native histograms, `None` for floats and stale markers. Empty when there is none, otherwise
+    /// as long as `timestamps`.
+    pub histograms: Vec<Option<Arc<FloatHistogram>>>,
+    /// Since when each sample has been counting, in milliseconds since the epoch, 0 where that is
+    /// not known. Empty when none is known, otherwise as long as `timestamps`.
+    pub start_timestamps: Vec<i64>,
 }
 
 impl Columns {
@@ -168,12 +177,78 @@ impl Columns {
     pub fn clear(&mut self) {
         self.timestamps.clear();
         self.values.clear();
+        self.histograms.clear();
+        self.start_timestamps.clear();
     }
 
-    /// Adds a sample.
+    /// Adds a float.
     pub fn push(&mut self, timestamp_ms: i64, value: f64) {
         self.timestamps.push(timestamp_ms);
         self.values.push(value);
+        self.pad();
+    }
+
+    /// Adds a histogram.
+    pub fn push_histogram(&mut self, timestamp_ms: i64, histogram: Arc<FloatHistogram>) {
+        if histogram.is_stale() {
+            self.push(timestamp_ms, histogram.sum);
+            return;
+        }
+        self.push(timestamp_ms, model::sample::normal_nan());
+        self.histograms.resize(self.timestamps.len(), None);
+        if let Some(last) = self.histograms.last_mut() {
+            *last = Some(histogram);
+        }
+    }
+
+    /// Says since when the sample added last has been counting; 0 if that is not known.
+    pub fn set_last_start(&mut self, start_timestamp_ms: i64) {
+        if start_timestamp_ms == 0 && self.start_timestamps.is_empty() {
+            return;
+        }
+        self.start_timestamps.resize(self.timestamps.len(), 0);
+        if let Some(last) = self.start_timestamps.last_mut() {
+            *last = start_timestamp_ms;
+        }
+    }
+
+    /// Makes the optional columns that are in use as long as the others: to be called when floats
+    /// were added to `timestamps` and `values` directly.
+    pub fn pad(&mut self) {
+        if !self.histograms.is_empty() {
+            self.histograms.resize(self.timestamps.len(), None);
+        }
+        if !self.start_timestamps.is_empty() {
+            self.start_timestamps.resize(self.timestamps.len(), 0);
+        }
+    }
+
+    /// The histogram of a sample; `None` for floats and stale markers.
+    #[must_use]
+    pub fn histogram(&self, index: usize) -> Option<&Arc<FloatHistogram>> {
+        self.histograms.get(index)?.as_ref()
+    }
+
+    /// Keeps the samples for which `keep(position)` is true.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Self, usize) -> bool) {
+        let mut kept = 0;
+        for index in 0..self.len() {
+            if !keep(self, index) {
+                continue;
+            }
+            if kept < index {
+                self.timestamps[kept] = self.timestamps[index];
+                self.values[kept] = self.values[index];
+                if !self.histograms.is_empty() {
+                    self.histograms.swap(kept, index);
+                }
+                if !self.start_timestamps.is_empty() {
+                    self.start_timestamps[kept] = self.start_timestamps[index];
+                }
+            }
+            kept += 1;
+        }
+        self.truncate(kept);
     }
 
     /// Removes the samples at positions `from..` that lie outside `range`. Their times are sorted.
@@ -181,11 +256,25 @@ impl Columns {
         let tail = &self.timestamps[from..];
         let end = from + tail.partition_point(|at| *at <= range.end.as_millis());
         let start = from + tail.partition_point(|at| *at < range.start.as_millis());
-        self.timestamps.truncate(end);
-        self.values.truncate(end);
-        if start > from {
-            self.timestamps.drain(from..start.min(end));
-            self.values.drain(from..start.min(end));
+        self.truncate(end);
+        let outside = from..start.clamp(from, end);
+        if outside.is_empty() {
+            return;
         }
+        self.timestamps.drain(outside.clone());
+        self.values.drain(outside.clone());
+        if !self.histograms.is_empty() {
+            self.histograms.drain(outside.clone());
+        }
+        if !self.start_timestamps.is_empty() {
+            self.start_timestamps.drain(outside);
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.timestamps.truncate(len);
+        self.values.truncate(len);
+        self.histograms.truncate(len);
+        self.start_timestamps.truncate(len);
     }
 }

@@ -233,6 +233,7 @@ impl ChunkCursor for EngineCursor {
         } else if let Some(chunk) = self.head_chunk() {
             chunk.decode_into(&mut columns.timestamps, &mut columns.values);
         }
+        columns.pad();
         columns.trim(from, self.range);
         self.next += 1;
         Ok(())

@@ -36,7 +36,7 @@ fn sample(value: f64) -> VectorSample {
     VectorSample {
         labels: labels("<1>"),
         timestamp: Timestamp::from_millis(1_050),
-        value,
+        value: promql::SampleValue::Float(value),
     }
 }
 
@@ -69,6 +69,7 @@ fn writes_each_kind_of_value() {
     let series = Series {
         labels: Labels::empty(),
         points: vec![(0, 1.0), (1500, f64::NAN)],
+        histograms: Vec::new(),
     };
     check(
         reply(Value::Matrix(vec![series.clone(), series])),
@@ -97,6 +98,7 @@ fn pieces_make_up_the_whole() {
         .map(|length| Series {
             labels: labels("x"),
             points: points[..*length].to_vec(),
+            histograms: Vec::new(),
         })
         .filter(|series| !series.points.is_empty())
         .collect();

@@ -1,6 +1,8 @@
 //! Runs a plan and gathers its value.
 
-use model::Timestamp;
+use std::sync::Arc;
+
+use model::{FloatHistogram, Timestamp};
 use promql_syntax::ast::{ValueType, WindowEdges};
 use storage::Columns;
 
@@ -12,7 +14,7 @@ use crate::operators::{
     Shared, WindowShape, build, build_range,
 };
 use crate::plan::{NodeKind, Plan, QueryTimes};
-use crate::result::{Series, Value, VectorSample};
+use crate::result::{SampleValue, Series, Value, VectorSample};
 use crate::slice::SeriesSlice;
 
 /// Runs the plan. The memory of the value counts until it is handed over.
@@ -71,7 +73,10 @@ fn collect_vector(
             samples.push(VectorSample {
                 labels: meta.labels,
                 timestamp,
-                value: slice.values[0],
+                value: match slice.histogram(0) {
+                    Some(histogram) => SampleValue::Histogram(Arc::clone(histogram)),
+                    None => SampleValue::Float(slice.values[0]),
+                },
             });
         }
     }
@@ -88,10 +93,13 @@ fn collect_matrix(
     let mut slice = SeriesSlice::default();
     for meta in metas {
         operator.next(&mut slice)?;
-        let points = slice
-            .points()
+        let floats = slice
+            .floats()
             .map(|(step, value)| (plan.grid.at(step), value));
-        matrix.push(meta, slice.present.count(), points)?;
+        let histograms = slice
+            .histogram_points()
+            .map(|(step, histogram)| (plan.grid.at(step), Arc::clone(histogram)));
+        matrix.push(meta, slice.present.count(), floats, histograms)?;
     }
     Ok(matrix.finish())
 }
@@ -111,12 +119,13 @@ fn collect_windows(
         shape.find_bounds(&columns, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
         shared.limits.count_queryable(end - first);
-        let points = window_points(
-            &shape,
-            &columns.timestamps[first..end],
-            &columns.values[first..end],
-        );
-        matrix.push(meta, points.len(), points.into_iter())?;
+        let histograms: Vec<_> = (first..end)
+            .filter_map(|at| Some((columns.timestamps[at], Arc::clone(columns.histogram(at)?))))
+            .collect();
+        columns.retain(|columns, at| (first..end).contains(&at) && columns.histogram(at).is_none());
+        let points = window_points(&shape, &columns.timestamps, &columns.values);
+        let count = points.len() + histograms.len();
+        matrix.push(meta, count, points.into_iter(), histograms.into_iter())?;
     }
     Ok(matrix.finish())
 }
@@ -172,7 +181,8 @@ impl<'a> MatrixBuilder<'a> {
         &mut self,
         meta: SeriesMeta,
         count: usize,
-        points: impl Iterator<Item = (i64, f64)>,
+        floats: impl Iterator<Item = (i64, f64)>,
+        histograms: impl Iterator<Item = (i64, Arc<FloatHistogram>)>,
     ) -> Result<(), EngineError> {
         if self.seen.is_multiple_of(SERIES_PER_CHECK) {
             self.shared.limits.check()?;
@@ -183,11 +193,13 @@ impl<'a> MatrixBuilder<'a> {
         }
         let bytes = size_of::<Series>() + count.saturating_mul(size_of::<(i64, f64)>());
         self.memory.add(bytes, count)?;
-        let mut all = Vec::with_capacity(count);
-        all.extend(points);
+        let histograms: Vec<_> = histograms.collect();
+        let mut points = Vec::with_capacity(count - histograms.len());
+        points.extend(floats);
         self.series.push(Series {
             labels: meta.labels,
-            points: all,
+            points,
+            histograms,
         });
         Ok(())
     }

@@ -2,7 +2,9 @@
 //! holds.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use model::FloatHistogram;
 use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
@@ -17,6 +19,10 @@ pub(crate) struct Windows<'a> {
     pub(crate) timestamps: &'a [i64],
     /// Values of the samples.
     pub(crate) values: &'a [f64],
+    /// Histograms, `None` where the sample is a float. Empty when all are.
+    pub(crate) histograms: &'a [Option<Arc<FloatHistogram>>],
+    /// Since when each sample has been counting, 0 where that is not known. Empty when none is.
+    pub(crate) start_timestamps: &'a [i64],
     /// For each step the position of the first sample inside and behind the last.
     pub(crate) bounds: &'a [(usize, usize)],
     /// The right edges of the windows.

@@ -91,7 +91,9 @@ impl Operation {
             }
             Self::Comparison(function) => match result {
                 ComparisonResult::Filter => {
-                    let SeriesSlice { values, present } = left;
+                    let SeriesSlice {
+                        values, present, ..
+                    } = left;
                     present.retain(|step| function(&values[step], &right.values[step]));
                 }
                 ComparisonResult::Bool => {

@@ -46,23 +46,10 @@ impl RangeOperator for MatrixOperator {
 
 /// Removes stale markers; windows do not see them.
 pub(super) fn remove_stale(columns: &mut Columns) {
-    let Some(first) = columns
-        .values
-        .iter()
-        .position(|value| model::is_stale_nan(*value))
-    else {
-        return;
-    };
-    let mut kept = first;
-    for index in first..columns.len() {
-        if !model::is_stale_nan(columns.values[index]) {
-            columns.values[kept] = columns.values[index];
-            columns.timestamps[kept] = columns.timestamps[index];
-            kept += 1;
-        }
+    let is_stale = |value: &f64| model::is_stale_nan(*value);
+    if columns.values.iter().any(is_stale) {
+        columns.retain(|columns, index| !is_stale(&columns.values[index]));
     }
-    columns.values.truncate(kept);
-    columns.timestamps.truncate(kept);
 }
 
 #[cfg(test)]

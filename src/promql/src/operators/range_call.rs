@@ -81,6 +81,8 @@ impl WindowReader {
         let windows = Windows {
             timestamps: &self.columns.timestamps,
             values: &self.columns.values,
+            histograms: &self.columns.histograms,
+            start_timestamps: &self.columns.start_timestamps,
             bounds: &self.bounds,
             reference: shape.reference,
             grid: shape.grid,

@@ -157,12 +157,14 @@ impl Operator for SelectorOperator {
             &self.columns,
             reference,
             self.reader.window_ms(),
-            |step, sample| {
-                let value = match self.output {
-                    SelectorOutput::Value => self.columns.values[sample],
-                    SelectorOutput::Timestamp => seconds(self.columns.timestamps[sample]),
-                };
-                out.set(step, value);
+            |step, sample| match (self.output, self.columns.histogram(sample)) {
+                (SelectorOutput::Timestamp, _) => {
+                    out.set(step, seconds(self.columns.timestamps[sample]));
+                }
+                (SelectorOutput::Value, Some(histogram)) => {
+                    out.set_histogram(step, Arc::clone(histogram));
+                }
+                (SelectorOutput::Value, None) => out.set(step, self.columns.values[sample]),
             },
         );
         self.shared.limits.count_queryable(out.present.count());

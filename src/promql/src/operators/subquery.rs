@@ -1,5 +1,7 @@
 //! Subqueries: the values of an instant vector, at steps of their own, as samples of windows.
 
+use std::sync::Arc;
+
 use storage::Columns;
 
 use super::{Operator, RangeOperator, SeriesMeta, Shared};
@@ -56,8 +58,12 @@ impl RangeOperator for SubqueryOperator {
         }
         out.clear();
         self.input.next(&mut self.slice)?;
-        for (step, value) in self.slice.points() {
-            out.push(self.grid.at(step), value);
+        for step in self.slice.present.iter() {
+            let at_ms = self.grid.at(step);
+            match self.slice.histogram(step) {
+                Some(histogram) => out.push_histogram(at_ms, Arc::clone(histogram)),
+                None => out.push(at_ms, self.slice.values[step]),
+            }
         }
         Ok(())
     }

@@ -126,6 +126,7 @@ impl MemoryChunk {
             .timestamps
             .extend_from_slice(&self.columns.timestamps);
         columns.values.extend_from_slice(&self.columns.values);
+        columns.pad();
         columns.trim(from, range);
     }
 }

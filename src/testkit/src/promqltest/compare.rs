@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use model::number::format_general;
 use model::{Labels, PromDuration, Timestamp, is_stale_nan};
-use promql::{Series, VectorSample};
+use promql::{SampleValue, Series, VectorSample};
 
 use super::load::{SeriesValue, SeriesValues};
 
@@ -61,7 +61,11 @@ pub(super) fn check_vector(
         let [SeriesValue::Float(want)] = series.values[..] else {
             return Err(format!("line {} needs exactly one value", series.line));
         };
-        if !almost_equal(want, sample.value) {
+        if !sample
+            .value
+            .as_float()
+            .is_some_and(|value| almost_equal(want, value))
+        {
             return Err(format!("{} has a different value", sample.labels));
         }
     }
@@ -185,8 +189,15 @@ pub(super) fn describe_vector(vector: &[VectorSample]) -> String {
     lines(
         vector
             .iter()
-            .map(|sample| (&sample.labels, format_general(sample.value))),
+            .map(|sample| (&sample.labels, describe_value(&sample.value))),
     )
+}
+
+fn describe_value(value: &SampleValue) -> String {
+    match value {
+        SampleValue::Float(value) => format_general(*value),
+        SampleValue::Histogram(histogram) => format!("{histogram:?}"),
+    }
 }
 
 /// For people: one line per series.

@@ -3,7 +3,9 @@
 mod check;
 
 use model::{PromDuration, Timestamp};
-use promql::{Engine, EngineOptions, NameRemoval, QueryContext, Series, Value, VectorSample};
+use promql::{
+    Engine, EngineOptions, NameRemoval, QueryContext, SampleValue, Series, Value, VectorSample,
+};
 use promql_syntax::ParserOptions;
 use promql_syntax::ast::Expr;
 
@@ -274,7 +276,7 @@ fn values_at(matrix: &[Series], at: Timestamp) -> Vec<VectorSample> {
             values.push(VectorSample {
                 labels,
                 timestamp: at,
-                value: *value,
+                value: SampleValue::Float(*value),
             });
         }
     }

@@ -92,7 +92,7 @@ impl Accumulator for Sum {
             }
             return;
         }
-        for (step, value) in slice.points() {
+        for (step, value) in slice.floats() {
             (self.sums[step], self.compensations[step]) =
                 kahan::add(self.sums[step], self.compensations[step], value);
         }

@@ -78,7 +78,7 @@ impl Operator for CountValuesOperator {
             }
             self.input.next(&mut slice)?;
             known.clear();
-            for (step, value) in slice.points() {
+            for (step, value) in slice.floats() {
                 let place = match known.get(&value.to_bits()) {
                     Some(place) => *place,
                     None => {

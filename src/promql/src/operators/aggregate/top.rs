@@ -85,7 +85,7 @@ impl TopOperator {
             self.input.next(&mut slice)?;
             let size = groups.sizes[*group];
             let mut added = 0;
-            for (step, value) in slice.points() {
+            for (step, value) in slice.floats() {
                 let wanted = to_index(counts[step]).min(size);
                 let list = &mut lists[group * self.steps + step];
                 if insert(list, (value, series), wanted, self.order) {

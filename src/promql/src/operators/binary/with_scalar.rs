@@ -57,7 +57,9 @@ impl Operator for WithScalarOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
-        let SeriesSlice { values, present } = out;
+        let SeriesSlice {
+            values, present, ..
+        } = out;
         let scalars = &self.scalar_values;
         match (self.operation, self.result) {
             (Operation::Arithmetic(function), _) => {

@@ -75,7 +75,9 @@ impl Operator for MapWithOperator {
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
         let width = self.scalars.len();
-        let SeriesSlice { values, present } = out;
+        let SeriesSlice {
+            values, present, ..
+        } = out;
         present.retain(|step| {
             let scalars = &self.by_step[step * width..(step + 1) * width];
             match (self.function)(values[step], scalars) {

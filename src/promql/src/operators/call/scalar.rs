@@ -36,7 +36,7 @@ impl Operator for ScalarOperator {
         let mut slice = SeriesSlice::default();
         for _ in 0..self.series {
             self.input.next(&mut slice)?;
-            for (step, value) in slice.points() {
+            for (step, value) in slice.floats() {
                 if out.present.get(step) {
                     several.set(step);
                 } else {

@@ -15,7 +15,15 @@ pub(super) type Check = Result<(), Outcome>;
 
 pub(super) fn check_scalar_series(want: f64, got: &[VectorSample]) -> Result<(), String> {
     match got {
-        [sample] if sample.labels.is_empty() && almost_equal(want, sample.value) => Ok(()),
+        [sample]
+            if sample.labels.is_empty()
+                && sample
+                    .value
+                    .as_float()
+                    .is_some_and(|value| almost_equal(want, value)) =>
+        {
+            Ok(())
+        }
         _ => Err("want one series without labels".to_owned()),
     }
 }
