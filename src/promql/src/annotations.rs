@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use promql_syntax::ast::PosRange;
 use promql_syntax::line_and_column;
 
-pub(crate) use text::{Annotation, Monotonicity};
+pub(crate) use text::{Annotation, HistogramOperation, Monotonicity};
 
 /// Warnings and infos, each text once, in the order in which they came up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -31,6 +31,8 @@ pub struct EngineOptions {
     pub name_removal: NameRemoval,
     /// Whether `__type__` says what a metric is.
     pub type_and_unit_labels: TypeLabels,
+    /// Whether functions over counters look at since when samples have been counting.
+    pub use_start_timestamps: bool,
     /// What the parser accepts.
     pub parser: ParserOptions,
 }
@@ -45,6 +47,7 @@ impl Default for EngineOptions {
             default_subquery_step: PromDuration::from_secs(60),
             name_removal: NameRemoval::Immediate,
             type_and_unit_labels: TypeLabels::Ignored,
+            use_start_timestamps: false,
             parser: ParserOptions::default(),
         }
     }
@@ -262,6 +265,7 @@ impl Engine {
             notes: Arc::new(Notes::new(&query.text)),
             name_removal: self.options.name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
+            use_start_timestamps: self.options.use_start_timestamps,
         };
         shared.limits.check()?;
         let mut build_context = BuildContext::new(storage, shared.clone(), times);

@@ -71,6 +71,7 @@ pub(crate) enum Special {
     SortByLabelDesc,
     SortDesc,
     Start,
+    StartTimestamp,
     Step,
     Time,
     Timestamp,
@@ -117,6 +118,10 @@ const SPECIAL: Table = &[
     ),
     ("sort_desc", Implementation::Special(Special::SortDesc)),
     ("start", Implementation::Special(Special::Start)),
+    (
+        "start_timestamp",
+        Implementation::Special(Special::StartTimestamp),
+    ),
     ("step", Implementation::Special(Special::Step)),
     ("time", Implementation::Special(Special::Time)),
     ("timestamp", Implementation::Special(Special::Timestamp)),

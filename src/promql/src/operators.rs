@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) notes: Arc<Notes>,
     pub(crate) name_removal: NameRemoval,
     pub(crate) type_and_unit_labels: TypeLabels,
+    /// Whether start timestamps are read at all.
+    pub(crate) use_start_timestamps: bool,
 }
 
 /// Whether the labels `__type__` and `__unit__` carry metadata.

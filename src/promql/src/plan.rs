@@ -91,6 +91,8 @@ pub(crate) enum SelectorOutput {
     Value,
     /// The sample's time in seconds.
     Timestamp,
+    /// Since when the sample has been counting, in seconds; 0 where that is not known.
+    StartTimestamp,
 }
 
 /// A choice of series and the instants at which they are looked at.

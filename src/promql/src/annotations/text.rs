@@ -30,6 +30,40 @@ pub(crate) enum Annotation<'a> {
         metric: &'a str,
         detail: Monotonicity,
     },
+    /// Floats and histograms in one window.
+    MixedFloatsHistograms(&'a str),
+    /// A rate of histograms that are gauges.
+    HistogramNotCounter(&'a str),
+    /// A difference of histograms that are no gauges.
+    HistogramNotGauge(&'a str),
+    /// Exponential and custom buckets in one window.
+    MixedBuckets(&'a str),
+    /// A histogram after a reset together with one that says there was none.
+    CounterResetCollision(HistogramOperation),
+    /// Custom bounds that differ, of which the common ones were kept.
+    MismatchedBounds(HistogramOperation),
+    /// Histograms among the floats of a window whose function reads floats only.
+    IgnoredHistograms(&'a str),
+    /// A sample that started counting before the one before it was taken.
+    StartOverlap(&'a str),
+}
+
+/// What histograms were combined for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HistogramOperation {
+    Addition,
+    Subtraction,
+    Aggregation,
+}
+
+impl HistogramOperation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Addition => "addition",
+            Self::Subtraction => "subtraction",
+            Self::Aggregation => "aggregation",
+        }
+    }
 }
 
 impl Annotation<'_> {
@@ -39,9 +73,17 @@ impl Annotation<'_> {
             Self::InvalidQuantile(_)
             | Self::InvalidRatio { .. }
             | Self::BadBucketLabel { .. }
-            | Self::SortInRangeQuery => true,
+            | Self::SortInRangeQuery
+            | Self::MixedFloatsHistograms(_)
+            | Self::HistogramNotCounter(_)
+            | Self::HistogramNotGauge(_)
+            | Self::MixedBuckets(_)
+            | Self::CounterResetCollision(_)
+            | Self::StartOverlap(_) => true,
             Self::PossibleNonCounter(_)
             | Self::NonCounterType { .. }
+            | Self::MismatchedBounds(_)
+            | Self::IgnoredHistograms(_)
             | Self::ForcedMonotonicity { .. } => false,
         }
     }
@@ -96,6 +138,40 @@ impl Annotation<'_> {
             Self::ForcedMonotonicity { metric, .. } => format!(
                 "input to histogram_quantile needed to be fixed for monotonicity (see {DOCS}){}",
                 for_metric(metric)
+            ),
+            Self::MixedFloatsHistograms(metric) => format!(
+                "encountered a mix of histograms and floats for metric name {}",
+                quoted(metric)
+            ),
+            Self::HistogramNotCounter(metric) => format!(
+                "this native histogram metric is not a counter: {}",
+                quoted(metric)
+            ),
+            Self::HistogramNotGauge(metric) => format!(
+                "this native histogram metric is not a gauge: {}",
+                quoted(metric)
+            ),
+            Self::MixedBuckets(metric) => format!(
+                "vector contains a mix of histograms with exponential and custom buckets schemas \
+                 for metric name {}",
+                quoted(metric)
+            ),
+            Self::CounterResetCollision(operation) => format!(
+                "conflicting counter resets during histogram {}",
+                operation.as_str()
+            ),
+            Self::MismatchedBounds(operation) => format!(
+                "mismatched custom buckets were reconciled during {}",
+                operation.as_str()
+            ),
+            Self::IgnoredHistograms(metric) => format!(
+                "ignored histograms in a range containing both floats and histograms for metric \
+                 name {}",
+                quoted(metric)
+            ),
+            Self::StartOverlap(metric) => format!(
+                "sample has start time that overlaps with previous sample timestamp for metric {}",
+                quoted(metric)
             ),
         }
     }

@@ -7,5 +7,7 @@ mod scalar;
 
 pub(crate) use histogram::{HistogramFunction, HistogramOperator, Positions};
 pub(crate) use labels::LabelOperator;
-pub(crate) use map::{DateOperator, MapOperator, MapWithOperator, TimestampOperator};
+pub(crate) use map::{
+    DateOperator, MapOperator, MapWithOperator, NoPointsOperator, TimestampOperator,
+};
 pub(crate) use scalar::{AbsentOperator, ScalarOperator, ScalarsOperator};

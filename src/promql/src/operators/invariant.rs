@@ -24,9 +24,15 @@ impl Operator for InvariantOperator {
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
         let point = out.present.get(0).then(|| out.values[0]);
+        let histogram = out.histogram(0).cloned();
         out.reset(self.steps);
-        if let Some(value) = point {
-            out.fill(value);
+        match (point, histogram) {
+            (None, _) => {}
+            (Some(value), None) => out.fill(value),
+            (Some(_), Some(histogram)) => {
+                out.histograms.resize(self.steps, Some(histogram));
+                out.present.set_all();
+            }
         }
         Ok(())
     }

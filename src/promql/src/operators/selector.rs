@@ -80,6 +80,9 @@ impl SeriesReader {
         } else {
             set.read(index, columns)?;
         }
+        if !self.shared.use_start_timestamps {
+            columns.start_timestamps.clear();
+        }
         let samples = columns.len();
         self.shared.limits.count_read(samples);
         self.samples
@@ -161,6 +164,10 @@ impl Operator for SelectorOperator {
                 (SelectorOutput::Timestamp, _) => {
                     out.set(step, seconds(self.columns.timestamps[sample]));
                 }
+                (SelectorOutput::StartTimestamp, _) => {
+                    let start_ms = self.columns.start_timestamps.get(sample);
+                    out.set(step, seconds(start_ms.copied().unwrap_or(0)));
+                }
                 (SelectorOutput::Value, Some(histogram)) => {
                     out.set_histogram(step, Arc::clone(histogram));
                 }
@@ -168,6 +175,9 @@ impl Operator for SelectorOperator {
             },
         );
         self.shared.limits.count_queryable(out.present.count());
+        if self.output == SelectorOutput::StartTimestamp && !self.shared.use_start_timestamps {
+            out.reset(reference.count());
+        }
         Ok(())
     }
 }

@@ -170,13 +170,16 @@ impl Builder<'_> {
         check_edges(call, &args)?;
         // As upstream: only a selector itself knows the times of its samples; anything else is as
         // old as the step.
-        if call.func.name == "timestamp"
-            && let Some(Node {
-                kind: NodeKind::Selector(selector),
-                ..
-            }) = args.first_mut()
+        if let Some(Node {
+            kind: NodeKind::Selector(selector),
+            ..
+        }) = args.first_mut()
         {
-            selector.output = SelectorOutput::Timestamp;
+            match call.func.name {
+                "timestamp" => selector.output = SelectorOutput::Timestamp,
+                "start_timestamp" => selector.output = SelectorOutput::StartTimestamp,
+                _ => {}
+            }
         }
         Ok(Call {
             func: call.func,

@@ -104,8 +104,10 @@ fn write_selector(f: &mut fmt::Formatter<'_>, selector: &Selector) -> fmt::Resul
     if let Some(keyword) = selector.edges.keyword() {
         write!(f, " {keyword}")?;
     }
-    if selector.output == SelectorOutput::Timestamp {
-        write!(f, " timestamps")?;
+    match selector.output {
+        SelectorOutput::Value => {}
+        SelectorOutput::Timestamp => write!(f, " timestamps")?,
+        SelectorOutput::StartTimestamp => write!(f, " start_timestamps")?,
     }
     writeln!(
         f,

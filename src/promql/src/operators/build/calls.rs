@@ -5,7 +5,8 @@ use promql_syntax::ast::{PosRange, ValueType};
 
 use super::super::call::{
     AbsentOperator, DateOperator, HistogramFunction, HistogramOperator, LabelOperator, MapOperator,
-    MapWithOperator, Positions, ScalarOperator, ScalarsOperator, TimestampOperator,
+    MapWithOperator, NoPointsOperator, Positions, ScalarOperator, ScalarsOperator,
+    TimestampOperator,
 };
 use super::super::constant::{NumberOperator, TimeOperator};
 use super::super::merge::Names;
@@ -150,6 +151,7 @@ impl Caller<'_, '_> {
                 self.sorted(SortKey::LabelsDescending(labels))
             }
             Special::Time => Ok(Box::new(TimeOperator::new(self.grid, seconds))),
+            Special::StartTimestamp => self.start_timestamp(),
             Special::Timestamp => self.timestamp(),
             // A scalar is a vector of one series without labels already.
             Special::Vector => self.vector(0),
@@ -238,12 +240,25 @@ impl Caller<'_, '_> {
         )))
     }
 
-    fn timestamp(&mut self) -> Built {
+    /// Whether the argument is a selector that gives this instead of values.
+    fn selects(&self, output: SelectorOutput) -> Result<bool, EngineError> {
         let argument = &self.argument(0)?.unwrap_invariant().kind;
-        let knows_times = matches!(
-            argument,
-            NodeKind::Selector(selector) if selector.output == SelectorOutput::Timestamp
-        );
+        Ok(matches!(argument, NodeKind::Selector(selector) if selector.output == output))
+    }
+
+    /// Source: upstream `funcStartTimestamp`: only samples themselves know when they started.
+    fn start_timestamp(&mut self) -> Built {
+        let knows_starts = self.selects(SelectorOutput::StartTimestamp)?;
+        let input = self.vector(0)?;
+        if knows_starts {
+            return Ok(self.without_names(input));
+        }
+        let operator = NoPointsOperator::new(input);
+        Ok(self.without_names(Box::new(operator)))
+    }
+
+    fn timestamp(&mut self) -> Built {
+        let knows_times = self.selects(SelectorOutput::Timestamp)?;
         let input = self.vector(0)?;
         if knows_times {
             return Ok(self.without_names(input));

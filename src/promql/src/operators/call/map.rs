@@ -1,5 +1,5 @@
 //! Functions that change each value on its own. Names stay: dropping them is the merge operator's
-//! part.
+//! part. Only floats are changed; histograms are left out unless an operator says otherwise.
 
 use crate::calendar::CivilTime;
 use crate::error::EngineError;
@@ -28,6 +28,7 @@ impl Operator for MapOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
+        out.keep_floats();
         for value in &mut out.values {
             *value = (self.function)(*value);
         }
@@ -74,6 +75,7 @@ impl Operator for MapWithOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
+        out.keep_floats();
         let width = self.scalars.len();
         let SeriesSlice {
             values, present, ..
@@ -111,6 +113,7 @@ impl Operator for DateOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
+        out.keep_floats();
         for value in &mut out.values {
             let time = CivilTime::from_seconds(go_i64(*value));
             *value = (self.part)(&time) as f64;
@@ -138,9 +141,34 @@ impl Operator for TimestampOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
+        // Histograms have a time too.
+        out.histograms.clear();
         for (value, at_ms) in out.values.iter_mut().zip(self.grid.iter()) {
             *value = seconds(at_ms);
         }
+        Ok(())
+    }
+}
+
+/// The series of its input without any point.
+pub(crate) struct NoPointsOperator {
+    input: Box<dyn Operator>,
+}
+
+impl NoPointsOperator {
+    pub(crate) fn new(input: Box<dyn Operator>) -> Self {
+        Self { input }
+    }
+}
+
+impl Operator for NoPointsOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        out.reset(out.values.len());
         Ok(())
     }
 }
