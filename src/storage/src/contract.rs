@@ -3,6 +3,7 @@
 
 mod append;
 mod fixture;
+mod histogram;
 mod read;
 mod state;
 
@@ -84,6 +85,46 @@ pub const CHECKS: &[(&str, Check)] = &[
     (
         "writes change the generation",
         read::writes_change_the_generation,
+    ),
+];
+
+/// Checks of native histograms and start timestamps, by name.
+pub const HISTOGRAM_CHECKS: &[(&str, Check)] = &[
+    (
+        "histograms are kept bit for bit",
+        histogram::histograms_are_kept_bit_for_bit,
+    ),
+    (
+        "stale histograms are stale markers",
+        histogram::stale_histograms_are_stale_markers,
+    ),
+    (
+        "floats and histograms share a series",
+        histogram::floats_and_histograms_share_a_series,
+    ),
+    (
+        "chunks with histograms tell no values",
+        histogram::chunks_with_histograms_tell_no_values,
+    ),
+    (
+        "histograms keep the order",
+        histogram::histograms_keep_the_order,
+    ),
+    (
+        "another histogram is a duplicate",
+        histogram::another_histogram_is_a_duplicate,
+    ),
+    (
+        "a repeated histogram is accepted",
+        histogram::a_repeated_histogram_is_accepted,
+    ),
+    (
+        "refused histograms leave nothing",
+        histogram::refused_histograms_leave_nothing,
+    ),
+    (
+        "start timestamps are kept",
+        histogram::start_timestamps_are_kept,
     ),
 ];
 

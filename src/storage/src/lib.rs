@@ -5,6 +5,7 @@ pub mod append;
 pub mod contract;
 pub mod error;
 pub mod memory;
+pub mod points;
 pub mod read;
 pub mod state;
 
@@ -14,6 +15,7 @@ pub use append::{
 };
 pub use error::{AppendError, StorageError};
 pub use memory::MemoryStorage;
+pub use points::{Point, PointValue, Points};
 pub use read::{
     ChunkCursor, ChunkSummary, Columns, Querier, Queryable, SelectHints, SeriesSet, ValueSummary,
     WriteGeneration,

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::append::{
     AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, PendingAppend,
-    Rejected, Sample, SeriesKey, SeriesRef,
+    Rejected, SeriesKey, SeriesRef,
 };
 use crate::error::{AppendError, StorageError};
 use crate::read::{Querier, Queryable, WriteGeneration};
@@ -140,16 +140,16 @@ impl Data {
         policy: AppendPolicy,
         outcome: &mut AppendOutcome,
     ) -> Result<Option<SeriesRef>, AppendError> {
-        let samples = request_samples(request, series);
+        let points = request.points(series);
         let Some(index) = self.resolve(&series.key, outcome)? else {
-            outcome.rejected.invalid_labels += samples.len() as u64;
+            outcome.rejected.invalid_labels += points.len() as u64;
             return Ok(None);
         };
-        for sample in samples {
-            match Arc::make_mut(&mut self.series[index]).append(*sample) {
+        for point in points {
+            match Arc::make_mut(&mut self.series[index]).append(point) {
                 Ok(()) => {
                     outcome.appended += 1;
-                    let partition = partition_of(sample.timestamp.as_millis());
+                    let partition = partition_of(point.timestamp.as_millis());
                     self.generations.insert(partition, self.generation);
                 }
                 Err(refused) if policy == AppendPolicy::RollBack => return Err(refused),
@@ -193,13 +193,6 @@ impl Data {
         outcome.created_series += 1;
         Ok(Some(index))
     }
-}
-
-fn request_samples<'r>(request: &'r AppendRequest<'_>, series: &AppendSeries<'_>) -> &'r [Sample] {
-    request
-        .samples
-        .get(series.samples.start as usize..series.samples.end as usize)
-        .unwrap_or(&[])
 }
 
 fn count_rejected(refused: &AppendError, rejected: &mut Rejected) {

@@ -125,7 +125,7 @@ pub struct ChunkSummary {
     pub last: Timestamp,
     /// How many samples it holds.
     pub samples: u32,
-    /// Facts about its values, where the engine keeps them.
+    /// Facts about its values, where the engine keeps them; never of a chunk with histograms.
     pub values: Option<ValueSummary>,
 }
 
@@ -210,6 +210,23 @@ impl Columns {
         if let Some(last) = self.start_timestamps.last_mut() {
             *last = start_timestamp_ms;
         }
+    }
+
+    /// Adds all samples of `other`.
+    pub fn extend(&mut self, other: &Self) {
+        let from = self.len();
+        self.timestamps.extend_from_slice(&other.timestamps);
+        self.values.extend_from_slice(&other.values);
+        if !other.histograms.is_empty() {
+            self.histograms.resize(from, None);
+            self.histograms.extend_from_slice(&other.histograms);
+        }
+        if !other.start_timestamps.is_empty() {
+            self.start_timestamps.resize(from, 0);
+            self.start_timestamps
+                .extend_from_slice(&other.start_timestamps);
+        }
+        self.pad();
     }
 
     /// Makes the optional columns that are in use as long as the others: to be called when floats

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use model::{Labels, TimeRange, Timestamp, is_stale_nan};
+use model::{Histogram, Labels, TimeRange, Timestamp, is_stale_nan};
 
-use crate::append::Sample;
 use crate::error::AppendError;
+use crate::points::{Point, PointValue};
 use crate::read::{ChunkSummary, Columns, ValueSummary};
 
 /// Samples of a full chunk, as in upstream's head.
@@ -16,6 +16,30 @@ const CHUNK_SAMPLES: usize = 128;
 pub(super) struct MemorySeries {
     labels: Labels,
     chunks: Vec<Arc<MemoryChunk>>,
+    newest: Option<(Timestamp, MemoryValue)>,
+}
+
+/// A value as it was sent: the columns of a chunk hold integer histograms as floats.
+#[derive(Clone, Debug)]
+enum MemoryValue {
+    Float(f64),
+    Histogram(Histogram),
+}
+
+impl MemoryValue {
+    fn of(value: PointValue<'_>) -> Self {
+        match value {
+            PointValue::Float(value) => Self::Float(value),
+            PointValue::Histogram(histogram) => Self::Histogram(histogram.clone()),
+        }
+    }
+
+    fn as_point(&self) -> PointValue<'_> {
+        match self {
+            Self::Float(value) => PointValue::Float(*value),
+            Self::Histogram(histogram) => PointValue::Histogram(histogram),
+        }
+    }
 }
 
 impl MemorySeries {
@@ -23,6 +47,7 @@ impl MemorySeries {
         Self {
             labels,
             chunks: Vec::new(),
+            newest: None,
         }
     }
 
@@ -40,29 +65,27 @@ impl MemorySeries {
     }
 
     /// Adds a sample behind the newest one. The same sample again is accepted and changes nothing.
-    pub(super) fn append(&mut self, sample: Sample) -> Result<(), AppendError> {
-        let Some((newest, value)) = self.chunks.last().and_then(|chunk| chunk.last()) else {
-            self.chunks
-                .push(Arc::new(MemoryChunk::starting_with(sample)));
-            return Ok(());
-        };
-        let at = sample.timestamp;
-        if at < newest {
-            return Err(AppendError::OutOfOrder { at, newest });
+    pub(super) fn append(&mut self, point: Point<'_>) -> Result<(), AppendError> {
+        let at = point.timestamp;
+        if let Some((newest, value)) = &self.newest {
+            let newest = *newest;
+            if at < newest {
+                return Err(AppendError::OutOfOrder { at, newest });
+            }
+            if at == newest {
+                return if point.value == value.as_point() {
+                    Ok(())
+                } else {
+                    Err(AppendError::DuplicateForTimestamp { at })
+                };
+            }
         }
-        if at == newest {
-            let repeated = sample.value.to_bits() == value.to_bits();
-            return if repeated {
-                Ok(())
-            } else {
-                Err(AppendError::DuplicateForTimestamp { at })
-            };
-        }
+        self.newest = Some((at, MemoryValue::of(point.value)));
         match self.chunks.last_mut() {
-            Some(open) if open.columns.len() < CHUNK_SAMPLES => Arc::make_mut(open).push(sample),
+            Some(open) if open.columns.len() < CHUNK_SAMPLES => Arc::make_mut(open).push(point),
             _ => self
                 .chunks
-                .push(Arc::new(MemoryChunk::starting_with(sample))),
+                .push(Arc::new(MemoryChunk::starting_with(point))),
         }
         Ok(())
     }
@@ -75,23 +98,23 @@ pub(super) struct MemoryChunk {
 }
 
 impl MemoryChunk {
-    fn starting_with(sample: Sample) -> Self {
+    fn starting_with(point: Point<'_>) -> Self {
         let mut chunk = Self {
             columns: Columns::default(),
         };
-        chunk.push(sample);
+        chunk.push(point);
         chunk
     }
 
-    fn push(&mut self, sample: Sample) {
-        self.columns
-            .push(sample.timestamp.as_millis(), sample.value);
-    }
-
-    fn last(&self) -> Option<(Timestamp, f64)> {
-        let at = self.columns.timestamps.last()?;
-        let value = self.columns.values.last()?;
-        Some((Timestamp::from_millis(*at), *value))
+    fn push(&mut self, point: Point<'_>) {
+        let at = point.timestamp.as_millis();
+        match point.value {
+            PointValue::Float(value) => self.columns.push(at, value),
+            PointValue::Histogram(histogram) => {
+                self.columns.push_histogram(at, histogram.to_float());
+            }
+        }
+        self.columns.set_last_start(point.start_timestamp_ms);
     }
 
     fn bounds(&self) -> TimeRange {
@@ -115,18 +138,18 @@ impl MemoryChunk {
             last: bounds.end,
             // A chunk holds at most `CHUNK_SAMPLES`.
             samples: u32::try_from(self.columns.len()).unwrap_or(u32::MAX),
-            values: summarise(&self.columns.values),
+            values: if self.columns.histograms.is_empty() {
+                summarise(&self.columns.values)
+            } else {
+                None
+            },
         }
     }
 
     /// Appends the samples inside `range` to `columns`.
     pub(super) fn decode(&self, range: TimeRange, columns: &mut Columns) {
         let from = columns.len();
-        columns
-            .timestamps
-            .extend_from_slice(&self.columns.timestamps);
-        columns.values.extend_from_slice(&self.columns.values);
-        columns.pad();
+        columns.extend(&self.columns);
         columns.trim(from, range);
     }
 }

@@ -3,12 +3,13 @@
 use model::{Matcher, Timestamp};
 
 use super::*;
-use crate::contract::{CHECKS, Fixture, STATE_CHECKS};
+use crate::append::Sample;
+use crate::contract::{CHECKS, Fixture, HISTOGRAM_CHECKS, STATE_CHECKS};
 use crate::read::{Columns, SelectHints};
 
 #[test]
 fn keeps_the_contract() {
-    for (name, check) in CHECKS {
+    for (name, check) in CHECKS.iter().chain(HISTOGRAM_CHECKS) {
         let storage = MemoryStorage::new();
         // An odd moment, so that partitions and chunks do not start at round numbers.
         let start = Timestamp::from_millis(1_700_000_000_123);
