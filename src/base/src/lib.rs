@@ -7,7 +7,10 @@ pub mod metrics;
 pub mod pool;
 pub mod task;
 
-pub use clock::{Clock, ManualClock, SharedClock, SystemClock};
+pub use clock::{
+    Clock, ManualClock, ManualStopwatch, SharedClock, SharedStopwatch, Stopwatch, SystemClock,
+    SystemStopwatch,
+};
 pub use error::{ErrorKind, report};
 pub use pool::{CpuPool, PoolError};
 pub use task::{Shutdown, TaskGroup};

@@ -1,20 +1,24 @@
 //! The engine: from a query's text to its result.
 
 mod collect;
+mod trace;
 
 use std::sync::Arc;
 
+use base::SharedStopwatch;
 use model::{PromDuration, Timestamp};
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 use storage::Queryable;
 
 use crate::annotations::{Annotations, Notes};
 use crate::error::EngineError;
+use crate::explain::{Analysis, PlanTrace};
 use crate::limits::{Limits, StopCheck};
-use crate::operators::{BuildContext, NameRemoval, Shared, TypeLabels};
+use crate::operators::{BuildContext, Meter, NameRemoval, Shared, TypeLabels};
 use crate::optimise::optimise;
-use crate::plan::{Plan, PlanOptions, QueryTimes, build, resolve_ranges};
+use crate::plan::{Plan, PlanOptions, QueryTimes, build, number_nodes, resolve_ranges};
 use crate::result::{QueryResult, QueryStats, Value};
+use trace::Tracer;
 
 /// Settings of an engine.
 #[derive(Clone, Debug)]
@@ -104,6 +108,15 @@ pub struct QueryRange {
     pub step: PromDuration,
 }
 
+/// When a query is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvaluationTimes {
+    /// At one instant.
+    Instant(Timestamp),
+    /// At all steps of a range of time.
+    Range(QueryRange),
+}
+
 /// Evaluates queries. Holds nothing but its settings.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
@@ -162,12 +175,7 @@ impl Engine {
         at: Timestamp,
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
-        let at_ms = at.as_millis();
-        let times = QueryTimes {
-            start_ms: at_ms,
-            end_ms: at_ms,
-            step_ms: 0,
-        };
+        let times = times_of(EvaluationTimes::Instant(at))?;
         self.run(storage, query, times, context)
     }
 
@@ -206,18 +214,55 @@ impl Engine {
         range: QueryRange,
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
-        self.run(storage, query, times_of(range)?, context)
+        let times = times_of(EvaluationTimes::Range(range))?;
+        self.run(storage, query, times, context)
     }
 
-    /// The plan of a query, as a tree of lines.
+    /// The plan of a query, before and after each rule; `None` when there is no step to evaluate.
     ///
     /// # Errors
     /// The query is wrong.
-    pub fn explain(&self, query: &str, range: QueryRange) -> Result<String, EngineError> {
-        let query = self.parse(query)?;
-        let context = QueryContext::default();
-        let plan = self.plan(&query, times_of(range)?, &context)?;
-        Ok(plan.map(|plan| plan.to_string()).unwrap_or_default())
+    pub fn explain(
+        &self,
+        query: &ParsedQuery,
+        times: EvaluationTimes,
+        context: &QueryContext,
+    ) -> Result<Option<PlanTrace>, EngineError> {
+        let mut tracer = Tracer::default();
+        let plan = self.plan(query, times_of(times)?, context, Some(&mut tracer))?;
+        Ok(plan.and_then(|plan| tracer.finish(&plan, &|_| None)))
+    }
+
+    /// Evaluates a query and measures every part of its plan.
+    ///
+    /// # Errors
+    /// As [`Engine::instant`] and [`Engine::range`].
+    pub fn analyze(
+        &self,
+        storage: &dyn Queryable,
+        query: &ParsedQuery,
+        times: EvaluationTimes,
+        context: QueryContext,
+        stopwatch: SharedStopwatch,
+    ) -> Result<Analysis, EngineError> {
+        let times = times_of(times)?;
+        let mut tracer = Tracer::default();
+        let Some(mut plan) = self.plan(query, times, &context, Some(&mut tracer))? else {
+            return Ok(Analysis {
+                result: no_steps(),
+                trace: None,
+            });
+        };
+        let meter = Meter::new(number_nodes(&mut plan), stopwatch);
+        let run = Run {
+            plan: &plan,
+            query,
+            times,
+            meter: Some(meter.clone()),
+        };
+        let result = self.run_plan(storage, run, context)?;
+        let trace = tracer.finish(&plan, &|node| Some(meter.usage(node)));
+        Ok(Analysis { result, trace })
     }
 
     /// The optimised plan; `None` when there is no step at all.
@@ -226,6 +271,7 @@ impl Engine {
         query: &ParsedQuery,
         times: QueryTimes,
         context: &QueryContext,
+        mut tracer: Option<&mut Tracer>,
     ) -> Result<Option<Plan>, EngineError> {
         let options = PlanOptions {
             times,
@@ -237,7 +283,14 @@ impl Engine {
         let Some(mut plan) = build(&query.expr, &options)? else {
             return Ok(None);
         };
-        optimise(&mut plan);
+        if let Some(tracer) = &mut tracer {
+            tracer.start(&plan);
+        }
+        optimise(&mut plan, &mut |rule, plan| {
+            if let Some(tracer) = &mut tracer {
+                tracer.applied(rule, plan);
+            }
+        });
         resolve_ranges(&mut plan);
         Ok(Some(plan))
     }
@@ -249,27 +302,41 @@ impl Engine {
         times: QueryTimes,
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
-        let Some(plan) = self.plan(query, times, &context)? else {
-            return Ok(QueryResult {
-                value: Value::Matrix(Vec::new()),
-                annotations: Annotations::default(),
-                stats: QueryStats::default(),
-            });
+        let Some(plan) = self.plan(query, times, &context, None)? else {
+            return Ok(no_steps());
         };
+        let run = Run {
+            plan: &plan,
+            query,
+            times,
+            meter: None,
+        };
+        self.run_plan(storage, run, context)
+    }
+
+    fn run_plan(
+        &self,
+        storage: &dyn Queryable,
+        run: Run<'_>,
+        context: QueryContext,
+    ) -> Result<QueryResult, EngineError> {
         let shared = Shared {
             limits: Arc::new(Limits::new(
                 self.options.max_query_bytes,
                 self.options.max_samples,
                 context.stop,
             )),
-            notes: Arc::new(Notes::new(&query.text)),
+            notes: Arc::new(Notes::new(&run.query.text)),
             name_removal: self.options.name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
             use_start_timestamps: self.options.use_start_timestamps,
         };
         shared.limits.check()?;
-        let mut build_context = BuildContext::new(storage, shared.clone(), times);
-        let value = collect::collect(&plan, times, &shared, &mut build_context)?;
+        let mut build_context = BuildContext::new(storage, shared.clone(), run.times);
+        if let Some(meter) = run.meter {
+            build_context.measure(meter);
+        }
+        let value = collect::collect(run.plan, run.times, &shared, &mut build_context)?;
         Ok(QueryResult {
             value,
             annotations: shared.notes.take(),
@@ -278,8 +345,39 @@ impl Engine {
     }
 }
 
-/// The times of a range query; the step has to be positive.
-fn times_of(range: QueryRange) -> Result<QueryTimes, EngineError> {
+/// A plan that is run.
+struct Run<'a> {
+    plan: &'a Plan,
+    query: &'a ParsedQuery,
+    times: QueryTimes,
+    meter: Option<Meter>,
+}
+
+/// The result of a range query that ends before it starts.
+fn no_steps() -> QueryResult {
+    QueryResult {
+        value: Value::Matrix(Vec::new()),
+        annotations: Annotations::default(),
+        stats: QueryStats::default(),
+    }
+}
+
+/// The times of a query; a step has to be positive.
+fn times_of(times: EvaluationTimes) -> Result<QueryTimes, EngineError> {
+    match times {
+        EvaluationTimes::Instant(at) => {
+            let at_ms = at.as_millis();
+            Ok(QueryTimes {
+                start_ms: at_ms,
+                end_ms: at_ms,
+                step_ms: 0,
+            })
+        }
+        EvaluationTimes::Range(range) => range_times(range),
+    }
+}
+
+fn range_times(range: QueryRange) -> Result<QueryTimes, EngineError> {
     let step_ms = range.step.as_millis();
     if step_ms <= 0 {
         return Err(EngineError::BadQuery(

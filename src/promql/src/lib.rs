@@ -5,6 +5,7 @@ pub mod annotations;
 mod calendar;
 mod engine;
 pub mod error;
+pub mod explain;
 mod functions;
 mod grid;
 mod kahan;
@@ -17,8 +18,9 @@ pub mod result;
 mod slice;
 
 pub use annotations::Annotations;
-pub use engine::{Engine, EngineOptions, ParsedQuery, QueryContext, QueryRange};
+pub use engine::{Engine, EngineOptions, EvaluationTimes, ParsedQuery, QueryContext, QueryRange};
 pub use error::{EngineError, FunctionError, ParameterError};
+pub use explain::{Analysis, OperatorUsage, PlanSteps, PlanTrace, PlanTree, RuleTrace};
 pub use limits::{StopCheck, StopReason};
 pub use operators::{NameRemoval, TypeLabels};
 pub use result::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

@@ -8,8 +8,8 @@ pub(crate) mod call;
 mod constant;
 mod group_key;
 mod invariant;
-
 mod matrix;
+mod measured;
 mod merge;
 pub(crate) mod range_call;
 mod selector;
@@ -24,6 +24,7 @@ use model::Labels;
 use storage::Columns;
 
 pub(crate) use build::{BuildContext, build, build_range};
+pub(crate) use measured::Meter;
 pub(crate) use merge::{MergeOperator, Names};
 pub(crate) use range_call::WindowShape;
 pub(crate) use selector::{advance, seconds};

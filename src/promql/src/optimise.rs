@@ -24,10 +24,11 @@ const RULES: [Rule; 2] = [
     },
 ];
 
-/// Applies all rules.
-pub(crate) fn optimise(plan: &mut Plan) {
+/// Applies all rules. `applied` sees each rule's name and the plan after it.
+pub(crate) fn optimise(plan: &mut Plan, applied: &mut dyn FnMut(&'static str, &Plan)) {
     for rule in &RULES {
         (rule.apply)(plan);
         tracing::trace!(rule = rule.name, plan = %plan, "plan rewritten");
+        applied(rule.name, plan);
     }
 }

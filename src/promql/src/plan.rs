@@ -57,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) kind: NodeKind,
     /// Where it stands in the query.
     pub(crate) pos: PosRange,
+    /// Its number in the plan that is run, for measuring; set by [`number_nodes`].
+    pub(crate) id: usize,
 }
 
 /// The computations.
@@ -182,7 +184,7 @@ pub(crate) struct Call {
 
 impl Node {
     pub(crate) fn new(kind: NodeKind, pos: PosRange) -> Self {
-        Self { kind, pos }
+        Self { kind, pos, id: 0 }
     }
 
     /// The type of the result.
@@ -226,6 +228,26 @@ impl Node {
         }
     }
 
+    /// As [`Node::children_mut`].
+    pub(crate) fn children(&self) -> Vec<&Self> {
+        match &self.kind {
+            NodeKind::Number(_)
+            | NodeKind::Text(_)
+            | NodeKind::Selector(_)
+            | NodeKind::Matrix(_) => Vec::new(),
+            NodeKind::Subquery(subquery) => vec![&subquery.expr],
+            NodeKind::Aggregate(aggregate) => aggregate
+                .param
+                .as_deref()
+                .into_iter()
+                .chain([&*aggregate.expr])
+                .collect(),
+            NodeKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
+            NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
+            NodeKind::Call(call) => call.args.iter().collect(),
+        }
+    }
+
     /// The computation under any [`NodeKind::StepInvariant`].
     pub(crate) fn unwrap_invariant(&self) -> &Self {
         match &self.kind {
@@ -233,4 +255,18 @@ impl Node {
             _ => self,
         }
     }
+}
+
+/// Numbers the nodes of a finished plan; returns how many there are.
+pub(crate) fn number_nodes(plan: &mut Plan) -> usize {
+    fn number(node: &mut Node, next: &mut usize) {
+        node.id = *next;
+        *next += 1;
+        for child in node.children_mut() {
+            number(child, next);
+        }
+    }
+    let mut next = 0;
+    number(&mut plan.root, &mut next);
+    next
 }

@@ -66,10 +66,18 @@ fn run_range(
 }
 
 #[track_caller]
+fn trace(engine: &Engine, query: &str) -> PlanTrace {
+    let query = engine.parse(query).expect("a valid query");
+    let times = EvaluationTimes::Range(ten_minutes());
+    engine
+        .explain(&query, times, &QueryContext::default())
+        .expect("a valid query")
+        .expect("some steps")
+}
+
+#[track_caller]
 fn check_plan(query: &str, want: &str) {
-    let got = Engine::default()
-        .explain(query, ten_minutes())
-        .expect("a valid query");
+    let got = trace(&Engine::default(), query).optimised.to_string();
     let want: String = want
         .lines()
         .map(|line| format!("{}\n", line.trim_end()))
@@ -81,8 +89,7 @@ fn check_plan(query: &str, want: &str) {
 fn plans_fold_constants_and_compute_invariant_parts_once() {
     check_plan(
         "sum by (job) (rate(x{b=\"1\", a!=\"2\"}[5m] offset 1m)) / (1 + 2 * 3)",
-        "steps: 11 from 0 every 1m
-binary /
+        "binary /
   sum by (job)
     rate()
       matrix [5m] {__name__=\"x\",a!=\"2\",b=\"1\"} offset=1m reads=-359999..540000
@@ -90,8 +97,7 @@ binary /
     );
     check_plan(
         "x @ 60 + max_over_time(y[10m:3m] @ end())",
-        "steps: 11 from 0 every 1m
-once
+        "once
   binary + one-to-one ignoring ()
     selector {__name__=\"x\"} @60000 reads=-239999..60000
     max_over_time()
@@ -104,8 +110,7 @@ once
 fn times_depend_on_the_step_even_if_data_does_not() {
     check_plan(
         "predict_linear(x[5m] @ 60, 10) + time()",
-        "steps: 11 from 0 every 1m
-binary +
+        "binary +
   predict_linear()
     matrix [5m] {__name__=\"x\"} @60000 reads=-239999..60000
     number 10
@@ -343,4 +348,68 @@ fn deep_queries_neither_fail_nor_exhaust_the_stack() {
         let result = run_range(&Engine::default(), &storage, &query).expect("not too deep");
         assert_ne!(result.value, Value::Matrix(Vec::new()), "{query}");
     }
+}
+
+#[test]
+fn a_trace_shows_the_plan_before_and_after_each_rule() {
+    let trace = trace(&Engine::default(), "x @ 60 + (1 + 2)");
+    assert_eq!(trace.steps.to_string(), "steps: 11 from 0 every 1m");
+    let changed: Vec<&str> = trace
+        .rules
+        .iter()
+        .filter(|rule| rule.changed)
+        .map(|rule| rule.rule)
+        .collect();
+    assert_eq!(changed, ["constant folding", "step invariant"]);
+    assert_eq!(
+        trace.built.to_string(),
+        "binary +
+  selector {__name__=\"x\"} @60000 reads=-239999..60000
+  binary +
+    number 1
+    number 2
+"
+    );
+    assert_eq!(trace.before(0), &trace.built);
+    assert_eq!(trace.before(1), &trace.rules[0].plan);
+    assert_eq!(
+        trace.rules[0].plan.to_string(),
+        "binary +
+  selector {__name__=\"x\"} @60000 reads=-239999..60000
+  number 3
+"
+    );
+    assert_eq!(
+        trace.rules.last().map(|last| &last.plan),
+        Some(&trace.optimised)
+    );
+    assert_eq!(trace.optimised.inputs[0].position, 0..16);
+}
+
+#[test]
+fn an_analysis_measures_every_operator_and_gives_the_same_result() {
+    let storage = load(&["a{x=\"1\"} 1+0x10", "a{x=\"2\"} 1+1x10"]);
+    let engine = Engine::default();
+    let query = engine.parse("sum(rate(a[5m])) * 2").expect("valid");
+    let analysis = engine
+        .analyze(
+            &storage,
+            &query,
+            EvaluationTimes::Range(ten_minutes()),
+            QueryContext::default(),
+            Arc::new(base::ManualStopwatch::ticking(1_000)),
+        )
+        .expect("valid");
+    let plain = run_range(&engine, &storage, query.text()).expect("valid");
+    assert_eq!(analysis.result.value, plain.value);
+    let plan = analysis.trace.expect("some steps").optimised.to_string();
+    assert_eq!(
+        plan,
+        "binary *  (22µs, 1 series, 10 samples, 104 bytes)
+  sum by ()  (14µs, 1 series, 10 samples, 104 bytes)
+    rate()  (9µs, 2 series, 20 samples, 216 bytes)
+      matrix [5m] {__name__=\"a\"} reads=-299999..600000  (3µs, 2 series, 22 samples, 430 bytes)
+  number 2  (2µs, 1 series, 11 samples, 112 bytes)
+"
+    );
 }

@@ -21,6 +21,7 @@ use super::call::MapOperator;
 use super::constant::NumberOperator;
 use super::invariant::InvariantOperator;
 use super::matrix::MatrixOperator;
+use super::measured::Meter;
 use super::merge::{MergeOperator, Names};
 use super::range_call::WindowShape;
 use super::selector::SelectorOperator;
@@ -39,6 +40,8 @@ pub(crate) struct BuildContext<'a> {
     /// Views of storage that are open already. Selectors of the same times share one, and all are
     /// opened before anything is read.
     queriers: HashMap<(i64, i64), Arc<dyn Querier>>,
+    /// Measures every operator; only where an analysis was asked for.
+    meter: Option<Meter>,
 }
 
 impl<'a> BuildContext<'a> {
@@ -48,7 +51,13 @@ impl<'a> BuildContext<'a> {
             shared,
             times,
             queriers: HashMap::new(),
+            meter: None,
         }
+    }
+
+    /// Measures the operators that are built from now on.
+    pub(crate) fn measure(&mut self, meter: Meter) {
+        self.meter = Some(meter);
     }
 
     fn querier(&mut self, range: TimeRange) -> Result<Arc<dyn Querier>, EngineError> {
@@ -71,29 +80,37 @@ pub(crate) fn build(
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
-    match &node.kind {
-        NodeKind::Number(value) => Ok(Box::new(NumberOperator::new(grid.count(), *value))),
-        NodeKind::Selector(selector) => build_selector(selector, grid, context),
-        NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context),
+    let operator = match &node.kind {
+        NodeKind::Number(value) => Box::new(NumberOperator::new(grid.count(), *value)),
+        NodeKind::Selector(selector) => build_selector(selector, grid, context)?,
+        NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context)?,
         NodeKind::StepInvariant(inner) => {
             let input = build(inner, Grid::instant(grid.first_ms()), context)?;
-            Ok(Box::new(InvariantOperator::new(input, grid.count())))
+            Box::new(InvariantOperator::new(input, grid.count()))
         }
         NodeKind::Negate(inner) => {
             let input = build(inner, grid, context)?;
-            Ok(negated(input, inner.value_type(), context))
+            negated(input, inner.value_type(), context)
         }
-        NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, grid, context),
+        NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, grid, context)?,
         NodeKind::Binary(binary) => {
             let left = build(&binary.lhs, grid, context)?;
             let right = build(&binary.rhs, grid, context)?;
-            build_binary(binary, (left, right), grid, context)
+            build_binary(binary, (left, right), grid, context)?
         }
-        NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context),
-        NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => Err(
-            EngineError::Unsupported(format!("a {} here", node.value_type())),
-        ),
-    }
+        NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context)?,
+        NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => {
+            return Err(unsupported("here", node));
+        }
+    };
+    Ok(match &context.meter {
+        Some(meter) => meter.operator(node, operator),
+        None => operator,
+    })
+}
+
+fn unsupported(place: &str, node: &Node) -> EngineError {
+    EngineError::Unsupported(format!("a {} {place}", node.value_type()))
 }
 
 #[inline(never)]
@@ -142,7 +159,7 @@ pub(crate) fn build_range(
         behind_ms: 0,
         pos: node.pos,
     };
-    match &node.kind {
+    let (operator, shape): (Box<dyn RangeOperator>, _) = match &node.kind {
         NodeKind::Matrix(matrix) => {
             let selector = &matrix.selector;
             let querier = context.querier(selector.read)?;
@@ -154,7 +171,7 @@ pub(crate) fn build_range(
                 behind_ms: selector.behind_ms,
                 ..shape(reference, selector.window_ms)
             };
-            Ok((Box::new(operator), shape))
+            (Box::new(operator), shape)
         }
         NodeKind::Subquery(subquery) => {
             let reference = grid.reference(subquery.at_ms, subquery.offset_ms);
@@ -164,13 +181,15 @@ pub(crate) fn build_range(
             };
             let input = build(&subquery.expr, inner_grid, context)?;
             let operator = SubqueryOperator::new(input, inner_grid, context.shared.clone());
-            Ok((Box::new(operator), shape))
+            (Box::new(operator), shape)
         }
-        _ => Err(EngineError::Unsupported(format!(
-            "a {} as range vector",
-            node.value_type()
-        ))),
-    }
+        _ => return Err(unsupported("as range vector", node)),
+    };
+    let operator = match &context.meter {
+        Some(meter) => meter.range_operator(node, operator),
+        None => operator,
+    };
+    Ok((operator, shape))
 }
 
 fn merged(input: Box<dyn Operator>, names: Names, context: &BuildContext<'_>) -> Box<dyn Operator> {
@@ -250,6 +269,7 @@ fn build_count_values(
     let Some(Node {
         kind: NodeKind::Text(label),
         pos,
+        ..
     }) = aggregate.param.as_deref()
     else {
         return Err(EngineError::Unsupported(

@@ -1,128 +1,131 @@
-//! The plan as a tree of lines, for tests and explanations.
+//! The plan as a tree of texts, for tests and explanations.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use model::PromDuration;
+use model::{PromDuration, Timestamp};
 
 use super::{Binary, Grouping, Node, NodeKind, Plan, Selector, SelectorOutput};
+use crate::explain::{OperatorUsage, PlanSteps, PlanTree};
 
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let grid = self.grid;
-        writeln!(
-            f,
-            "steps: {} from {} every {}",
-            grid.count(),
-            grid.first_ms(),
-            PromDuration::from_millis(grid.step_ms())
-        )?;
-        write_node(f, &self.root, 0)
+impl Plan {
+    /// The steps at which it is computed.
+    pub(crate) fn steps(&self) -> PlanSteps {
+        PlanSteps {
+            first: Timestamp::from_millis(self.grid.first_ms()),
+            count: self.grid.count(),
+            step: PromDuration::from_millis(self.grid.step_ms()),
+        }
+    }
+
+    /// The plan as a tree. `usage` knows what the parts cost.
+    pub(crate) fn tree(&self, usage: &dyn Fn(&Node) -> Option<OperatorUsage>) -> PlanTree {
+        tree(&self.root, usage)
     }
 }
 
-fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Result {
-    write!(f, "{:width$}", "", width = depth * 2)?;
+fn tree(node: &Node, usage: &dyn Fn(&Node) -> Option<OperatorUsage>) -> PlanTree {
+    let mut operation = String::new();
+    // Writing into a text cannot fail.
+    let _written = write_operation(&mut operation, node);
+    PlanTree {
+        operation,
+        position: node.pos.start..node.pos.end,
+        inputs: node
+            .children()
+            .into_iter()
+            .map(|child| tree(child, usage))
+            .collect(),
+        usage: usage(node),
+    }
+}
+
+fn write_operation(out: &mut String, node: &Node) -> fmt::Result {
     match &node.kind {
-        NodeKind::Number(value) => writeln!(f, "number {}", model::number::format_general(*value))?,
-        NodeKind::Text(text) => writeln!(f, "text {}", model::quote::quoted(text))?,
+        NodeKind::Number(value) => write!(out, "number {}", model::number::format_general(*value)),
+        NodeKind::Text(text) => write!(out, "text {}", model::quote::quoted(text)),
         NodeKind::Selector(selector) => {
-            write!(f, "selector ")?;
-            write_selector(f, selector)?;
+            write!(out, "selector ")?;
+            write_selector(out, selector)
         }
         NodeKind::Matrix(matrix) => {
             let range = PromDuration::from_millis(matrix.selector.window_ms);
-            write!(f, "matrix [{range}] ")?;
-            write_selector(f, &matrix.selector)?;
+            write!(out, "matrix [{range}] ")?;
+            write_selector(out, &matrix.selector)
         }
         NodeKind::Subquery(subquery) => {
             let range = PromDuration::from_millis(subquery.window_ms);
             let step = PromDuration::from_millis(subquery.step_ms);
-            write!(f, "subquery [{range}:{step}]")?;
-            write_times(f, subquery.at_ms, subquery.offset_ms)?;
+            write!(out, "subquery [{range}:{step}]")?;
+            write_times(out, subquery.at_ms, subquery.offset_ms)?;
             let steps = subquery.grid.map_or(0, |grid| grid.count());
-            writeln!(f, " steps={steps}")?;
-            write_node(f, &subquery.expr, depth + 1)?;
+            write!(out, " steps={steps}")
         }
         NodeKind::Aggregate(aggregate) => {
             let (word, labels) = match &aggregate.grouping {
                 Grouping::By(labels) => ("by", labels),
                 Grouping::Without(labels) => ("without", labels),
             };
-            writeln!(f, "{} {word} ({})", aggregate.op, labels.join(", "))?;
-            if let Some(param) = &aggregate.param {
-                write_node(f, param, depth + 1)?;
-            }
-            write_node(f, &aggregate.expr, depth + 1)?;
+            write!(out, "{} {word} ({})", aggregate.op, labels.join(", "))
         }
-        NodeKind::Binary(binary) => {
-            write_binary(f, binary)?;
-            write_node(f, &binary.lhs, depth + 1)?;
-            write_node(f, &binary.rhs, depth + 1)?;
-        }
-        NodeKind::Negate(inner) => {
-            writeln!(f, "negate")?;
-            write_node(f, inner, depth + 1)?;
-        }
-        NodeKind::StepInvariant(inner) => {
-            writeln!(f, "once")?;
-            write_node(f, inner, depth + 1)?;
-        }
-        NodeKind::Call(call) => {
-            writeln!(f, "{}()", call.func.name)?;
-            for arg in &call.args {
-                write_node(f, arg, depth + 1)?;
-            }
-        }
+        NodeKind::Binary(binary) => write_binary(out, binary),
+        NodeKind::Negate(_) => write!(out, "negate"),
+        NodeKind::StepInvariant(_) => write!(out, "once"),
+        NodeKind::Call(call) => write!(out, "{}()", call.func.name),
     }
-    Ok(())
 }
 
-fn write_binary(f: &mut fmt::Formatter<'_>, binary: &Binary) -> fmt::Result {
-    write!(f, "binary {}", binary.op)?;
+fn write_binary(out: &mut String, binary: &Binary) -> fmt::Result {
+    write!(out, "binary {}", binary.op)?;
     if binary.return_bool {
-        write!(f, " bool")?;
+        write!(out, " bool")?;
     }
     if let Some(matching) = &binary.matching {
         let word = if matching.on { "on" } else { "ignoring" };
         write!(
-            f,
+            out,
             " {} {word} ({})",
             matching.card.as_str(),
             matching.labels.join(", ")
         )?;
     }
-    writeln!(f)
+    Ok(())
 }
 
-fn write_selector(f: &mut fmt::Formatter<'_>, selector: &Selector) -> fmt::Result {
-    write!(f, "{{")?;
+fn write_selector(out: &mut String, selector: &Selector) -> fmt::Result {
+    write!(out, "{{")?;
     for (index, matcher) in selector.matchers.iter().enumerate() {
-        write!(f, "{}{matcher}", if index > 0 { "," } else { "" })?;
+        write!(out, "{}{matcher}", if index > 0 { "," } else { "" })?;
     }
-    write!(f, "}}")?;
-    write_times(f, selector.at_ms, selector.offset_ms)?;
+    write!(out, "}}")?;
+    write_times(out, selector.at_ms, selector.offset_ms)?;
     if let Some(keyword) = selector.edges.keyword() {
-        write!(f, " {keyword}")?;
+        write!(out, " {keyword}")?;
     }
     match selector.output {
         SelectorOutput::Value => {}
-        SelectorOutput::Timestamp => write!(f, " timestamps")?,
-        SelectorOutput::StartTimestamp => write!(f, " start_timestamps")?,
+        SelectorOutput::Timestamp => write!(out, " timestamps")?,
+        SelectorOutput::StartTimestamp => write!(out, " start_timestamps")?,
     }
-    writeln!(
-        f,
+    write!(
+        out,
         " reads={}..{}",
         selector.read.start.as_millis(),
         selector.read.end.as_millis()
     )
 }
 
-fn write_times(f: &mut fmt::Formatter<'_>, at_ms: Option<i64>, offset_ms: i64) -> fmt::Result {
+fn write_times(out: &mut String, at_ms: Option<i64>, offset_ms: i64) -> fmt::Result {
     if let Some(at) = at_ms {
-        write!(f, " @{at}")?;
+        write!(out, " @{at}")?;
     }
     if offset_ms != 0 {
-        write!(f, " offset={}", PromDuration::from_millis(offset_ms))?;
+        write!(out, " offset={}", PromDuration::from_millis(offset_ms))?;
     }
     Ok(())
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.steps(), self.tree(&|_| None))
+    }
 }
