@@ -8,6 +8,22 @@ use std::sync::Arc;
 
 use crate::sample::is_stale_nan;
 
+mod arithmetic;
+mod bounds;
+mod buckets;
+mod error;
+mod layout;
+mod operand;
+mod reset;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use arithmetic::Combination;
+pub use buckets::Bucket;
+pub use error::{HistogramError, Side};
+
 /// The schema of histograms with custom bucket bounds.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 /// The coarsest exponential schema.
@@ -123,6 +139,38 @@ impl FloatHistogram {
             ..Self::default()
         }
     }
+
+    /// Whether `other` has the same buckets with the same numbers, bit for bit; empty spans and the
+    /// hint make no difference. Source: upstream `Equals`, which is what `==` in queries asks.
+    #[must_use]
+    pub fn means_same(&self, other: &Self) -> bool {
+        self.schema == other.schema
+            && self.zero_threshold == other.zero_threshold
+            && same_bits(
+                &[self.zero_count, self.count, self.sum],
+                &[other.zero_count, other.count, other.sum],
+            )
+            && (!self.has_custom_buckets()
+                || same_bounds(&self.custom_values, &other.custom_values))
+            && layout::same_spans(&self.positive_spans, &other.positive_spans)
+            && layout::same_spans(&self.negative_spans, &other.negative_spans)
+            && same_bits(&self.positive_buckets, &other.positive_buckets)
+            && same_bits(&self.negative_buckets, &other.negative_buckets)
+    }
+
+    /// How many samples with a float a limit counts the histogram as: one for every 16 bytes that
+    /// upstream needs for it and its timestamp (`FloatHistogram.Size`, `HPoint.size`).
+    #[must_use]
+    pub fn size_in_samples(&self) -> usize {
+        const STRUCTURE_BYTES: usize = 168;
+        const TIMESTAMP_BYTES: usize = 8;
+        let words = self.positive_spans.len()
+            + self.negative_spans.len()
+            + self.positive_buckets.len()
+            + self.negative_buckets.len()
+            + self.custom_values.len();
+        (STRUCTURE_BYTES + words * 8 + TIMESTAMP_BYTES) / 16
+    }
 }
 
 impl PartialEq for FloatHistogram {
@@ -236,4 +284,9 @@ fn absolute(deltas: &[i64]) -> Vec<f64> {
 
 fn same_bits(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// Whether both are the same list of custom bounds.
+fn same_bounds(a: &Arc<[f64]>, b: &Arc<[f64]>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
 }

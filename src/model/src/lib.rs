@@ -11,7 +11,10 @@ pub mod sample;
 pub mod timestamp;
 
 pub use duration::PromDuration;
-pub use histogram::{CounterResetHint, FloatHistogram, Histogram, IntegerHistogram, Span};
+pub use histogram::{
+    Bucket, Combination, CounterResetHint, FloatHistogram, Histogram, HistogramError,
+    IntegerHistogram, Span,
+};
 pub use labels::{LabelError, Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::{STALE_NAN_BITS, is_stale_nan, stale_nan};
