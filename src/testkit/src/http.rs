@@ -1,5 +1,6 @@
 //! A small HTTP client for tests and benches, on loopback.
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -101,6 +102,37 @@ impl Client {
             .read_to_string();
         let body = body.map_err(transport)?;
         serde_json::from_str(&body).map_err(|_| HttpError::NotJson { url, status, body })
+    }
+
+    /// Posts a form, reads the whole answer and keeps the first `keep_bytes` of it, so that many
+    /// clients can ask for more than memory holds.
+    ///
+    /// # Errors
+    /// There is no answer, or it breaks off.
+    pub fn post_form_head(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        keep_bytes: usize,
+    ) -> Result<Answer, HttpError> {
+        let url = format!("{}{path}", self.base);
+        let transport = |source| HttpError::Transport {
+            url: url.clone(),
+            source: Box::new(source),
+        };
+        let pairs = form.iter().copied();
+        let response = self.agent.post(&url).send_form(pairs).map_err(transport)?;
+        let status = response.status().as_u16();
+        let mut reader = response.into_body().into_reader();
+        let broken = |error| transport(ureq::Error::Io(error));
+        let mut head = Vec::new();
+        std::io::Read::by_ref(&mut reader)
+            .take(keep_bytes as u64)
+            .read_to_end(&mut head)
+            .map_err(broken)?;
+        std::io::copy(&mut reader, &mut std::io::sink()).map_err(broken)?;
+        let body = String::from_utf8_lossy(&head).into_owned();
+        Ok(Answer { status, body })
     }
 
     /// Posts a remote-write body and returns the status with the error text.

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: whole servers under load on loopback, beside Debian's Prometheus where it
 //! is installed. Figures of one run belong together; compare ratios, not runs.
 
+mod heavy;
 mod ingest;
 mod load;
 mod query;
@@ -42,6 +43,22 @@ pub(crate) fn arguments() -> Command {
                 .args(shared.clone()),
         )
         .subcommand(
+            Command::new("heavy")
+                .about(
+                    "Many clients with heavy queries: the server stays alive and inside its memory",
+                )
+                .args(shared.clone())
+                .arg(number("clients", "50", "Clients that ask heavy queries"))
+                .arg(number("seconds", "60", "How long they ask"))
+                .arg(
+                    Arg::new("flag")
+                        .long("flag")
+                        .num_args(1)
+                        .action(clap::ArgAction::Append)
+                        .help("A flag of the server, for example its memory limits"),
+                ),
+        )
+        .subcommand(
             Command::new("query")
                 .about("Milliseconds per query")
                 .args(shared)
@@ -61,7 +78,17 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             let repeat = matches.get_one::<u32>("repeat").copied().unwrap_or(5);
             query::run(&load::Shape::of(matches)?, repeat)?;
         }
-        _ => anyhow::bail!("bench takes ingest or query"),
+        Some(("heavy", matches)) => {
+            let number = |name: &str| matches.get_one::<u32>(name).copied().unwrap_or(1);
+            let pressure = heavy::Pressure {
+                clients: usize::try_from(number("clients"))?,
+                seconds: u64::from(number("seconds")),
+            };
+            let flags = matches.get_many::<String>("flag").unwrap_or_default();
+            let flags: Vec<String> = flags.cloned().collect();
+            heavy::run(&load::Shape::of(matches)?, pressure, &flags)?;
+        }
+        _ => anyhow::bail!("bench takes ingest, query or heavy"),
     }
     Ok(ExitCode::SUCCESS)
 }

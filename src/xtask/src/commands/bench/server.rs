@@ -22,6 +22,12 @@ impl Candidate {
         Self::start("firewatch", &shape.firewatch, &[])
     }
 
+    /// Starts Firewatch with more flags.
+    pub(super) fn firewatch_with(shape: &Shape, flags: &[String]) -> anyhow::Result<Self> {
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        Self::start("firewatch", &shape.firewatch, &flags)
+    }
+
     /// Starts Prometheus, if it is wanted.
     pub(super) fn prometheus(shape: &Shape) -> anyhow::Result<Option<Self>> {
         let Some(program) = &shape.prometheus else {
