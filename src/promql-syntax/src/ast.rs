@@ -1,5 +1,6 @@
 //! The syntax tree of a PromQL query. Every node knows its bytes in the query's text.
 
+mod chain;
 mod ops;
 mod walk;
 
@@ -300,18 +301,22 @@ pub struct FillValues {
     pub lhs: Option<f64>,
     /// For a missing right side.
     pub rhs: Option<f64>,
+    /// Whether one `fill` set both; they are printed as one again.
+    pub written_as_one: bool,
 }
 
 impl PartialEq for FillValues {
     /// Compares bits, so that `NaN` equals itself.
     fn eq(&self, other: &Self) -> bool {
         let bits = |value: Option<f64>| value.map(f64::to_bits);
-        bits(self.lhs) == bits(other.lhs) && bits(self.rhs) == bits(other.rhs)
+        bits(self.lhs) == bits(other.lhs)
+            && bits(self.rhs) == bits(other.rhs)
+            && self.written_as_one == other.written_as_one
     }
 }
 
-/// An operation on two expressions.
-#[derive(Clone, Debug, PartialEq)]
+/// An operation on two expressions. Operations in a row lean to the left: see
+/// [`BinaryExpr::chain`].
 pub struct BinaryExpr {
     /// The operation.
     pub op: BinaryOp,
@@ -409,25 +414,31 @@ impl Expr {
     /// The type of the result.
     #[must_use]
     pub fn value_type(&self) -> ValueType {
-        match self {
-            Self::Number(_) => ValueType::Scalar,
-            Self::String(_) => ValueType::String,
-            Self::VectorSelector(_) | Self::Aggregate(_) => ValueType::Vector,
-            Self::MatrixSelector(_) | Self::Subquery(_) => ValueType::Matrix,
-            Self::Call(call) => call.func.return_type,
-            Self::Unary(unary) => unary.expr.value_type(),
-            Self::Paren(paren) => paren.expr.value_type(),
-            // The right side first: in a long chain it is the short one.
-            Self::Binary(binary) => {
-                let both_scalar = binary.rhs.value_type() == ValueType::Scalar
-                    && binary.lhs.value_type() == ValueType::Scalar;
-                if both_scalar {
-                    ValueType::Scalar
-                } else {
-                    ValueType::Vector
+        let mut expr = self;
+        let mut is_operand = false;
+        let own_type = loop {
+            expr = match expr {
+                Self::Unary(unary) => &unary.expr,
+                Self::Paren(paren) => &paren.expr,
+                // The right side first: in a long chain it is the short one.
+                Self::Binary(binary) if binary.rhs.value_type() != ValueType::Scalar => {
+                    return ValueType::Vector;
                 }
+                Self::Binary(binary) => {
+                    is_operand = true;
+                    &binary.lhs
+                }
+                Self::Number(_) => break ValueType::Scalar,
+                Self::String(_) => break ValueType::String,
+                Self::VectorSelector(_) | Self::Aggregate(_) => break ValueType::Vector,
+                Self::MatrixSelector(_) | Self::Subquery(_) => break ValueType::Matrix,
+                Self::Call(call) => break call.func.return_type,
             }
+        };
+        if is_operand && own_type != ValueType::Scalar {
+            return ValueType::Vector;
         }
+        own_type
     }
 
     /// The expression inside any parentheses.

@@ -67,7 +67,7 @@ impl Checker<'_> {
                 self.check_aggregate(aggregate);
                 ValueType::Vector
             }
-            Expr::Binary(binary) => self.check_binary(binary),
+            Expr::Binary(binary) => self.check_chain(binary),
             Expr::Unary(unary) => self.check_unary(unary),
             Expr::Paren(paren) => self.check(&mut paren.expr),
             Expr::Call(call) => self.check_call(call),
@@ -134,8 +134,29 @@ impl Checker<'_> {
         inner
     }
 
-    fn check_binary(&mut self, binary: &mut BinaryExpr) -> ValueType {
-        let lhs = self.check(&mut binary.lhs);
+    /// Checks a chain of operators from its left end on, which needs no stack per operator.
+    fn check_chain(&mut self, last: &mut BinaryExpr) -> ValueType {
+        let mut detached = Vec::new();
+        let mut left = last.detach_left();
+        while let Some(mut operator) = left {
+            left = operator.detach_left();
+            detached.push(operator);
+        }
+        let mut left_type = None;
+        while let Some(mut operator) = detached.pop() {
+            left_type = Some(self.check_operator(&mut operator, left_type));
+            *detached.last_mut().unwrap_or(last).lhs = Expr::Binary(operator);
+        }
+        self.check_operator(last, left_type)
+    }
+
+    /// Checks an operator and its right side, and its left side unless the type of that is known.
+    fn check_operator(
+        &mut self,
+        binary: &mut BinaryExpr,
+        left_type: Option<ValueType>,
+    ) -> ValueType {
+        let lhs = left_type.unwrap_or_else(|| self.check(&mut binary.lhs));
         let rhs = self.check(&mut binary.rhs);
         let both_scalar = lhs == ValueType::Scalar && rhs == ValueType::Scalar;
         let both_vectors = lhs == ValueType::Vector && rhs == ValueType::Vector;

@@ -1,7 +1,8 @@
 //! PromQL parser: lexer, syntax tree with positions, type check, printer.
 //!
 //! Texts, positions and printed forms are those of Prometheus 3. No input makes it panic, and no
-//! input makes it build a tree that is too deep to be walked by recursion.
+//! input makes it build a tree that is too deep to be walked by recursion: long chains of operators
+//! are deep on their left sides only, where walking is a loop.
 
 pub mod ast;
 mod check;
@@ -20,7 +21,7 @@ use model::{Labels, Matcher};
 
 pub use ast::Expr;
 pub use error::{ParseError, ParseErrors, line_and_column};
-pub use options::{DEFAULT_MAX_DEPTH, ParserOptions};
+pub use options::{DEFAULT_MAX_CHAIN, DEFAULT_MAX_DEPTH, ParserOptions};
 pub use parser::SeriesDescription;
 pub use pretty::prettify;
 pub use series::{SequenceKind, SequenceValue};

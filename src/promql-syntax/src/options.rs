@@ -11,13 +11,20 @@ pub struct ParserOptions {
     pub enable_extended_range_selectors: bool,
     /// The modifiers `fill`, `fill_left` and `fill_right`.
     pub enable_fill_modifiers: bool,
-    /// How many levels a tree may have. Whoever walks trees by recursion relies on it.
+    /// How many levels a tree may have, a chain of binary operators being one. Whoever walks trees
+    /// by recursion relies on it.
     pub max_depth: usize,
+    /// How many binary operators may be in a row, as in `a + b + c`, which has two. They lean to
+    /// the left; [`BinaryExpr::chain`](crate::ast::BinaryExpr::chain) walks them without recursion.
+    pub max_chain: usize,
 }
 
 /// The default of [`ParserOptions::max_depth`]: a tree of this depth can be walked by recursion on
 /// a thread with a stack of 2 MiB.
 pub const DEFAULT_MAX_DEPTH: usize = 1000;
+
+/// The default of [`ParserOptions::max_chain`].
+pub const DEFAULT_MAX_CHAIN: usize = 100_000;
 
 impl Default for ParserOptions {
     fn default() -> Self {
@@ -27,6 +34,7 @@ impl Default for ParserOptions {
             enable_extended_range_selectors: false,
             enable_fill_modifiers: false,
             max_depth: DEFAULT_MAX_DEPTH,
+            max_chain: DEFAULT_MAX_CHAIN,
         }
     }
 }
@@ -41,6 +49,7 @@ impl ParserOptions {
             enable_extended_range_selectors: true,
             enable_fill_modifiers: true,
             max_depth: DEFAULT_MAX_DEPTH,
+            max_chain: DEFAULT_MAX_CHAIN,
         }
     }
 }

@@ -30,10 +30,13 @@ pub(crate) struct Abort;
 
 type Parsed<T> = Result<T, Abort>;
 
-/// An expression and how many levels it has.
+/// An expression and what walking it costs.
 struct Node {
     expr: Expr,
+    /// How many levels it has; a chain of binary operators counts as one.
     depth: usize,
+    /// How many binary operators are in a row where the expression is one.
+    chain: usize,
 }
 
 /// The innermost construct that words syntax errors inside of it.
@@ -238,6 +241,7 @@ impl<'a> Parser<'a> {
         Ok(Node {
             expr,
             depth: below + 1,
+            chain: 0,
         })
     }
 

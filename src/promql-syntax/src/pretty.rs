@@ -3,10 +3,14 @@
 
 use std::fmt::{self, Write};
 
-use crate::ast::Expr;
+use crate::ast::{BinaryExpr, Expr};
 use crate::printer::{AggregateHead, BinaryHead, SubquerySuffix};
 
 const MAX_LINE_BYTES: usize = 100;
+
+/// Deeper levels are printed in one line. Every level is indented, so that the text of a chain of
+/// n operators would take n² bytes. No query that people write is as deep.
+const MAX_LEVEL: usize = 1000;
 
 /// Formats an expression over several lines.
 #[must_use]
@@ -28,7 +32,7 @@ fn write_pretty(out: &mut String, expr: &Expr, level: usize) -> fmt::Result {
         out.push_str(operand.trim());
         return Ok(());
     }
-    if !needs_split(expr) {
+    if !needs_split(expr, level) {
         // As upstream: a short subquery is not indented.
         if !matches!(expr, Expr::Subquery(_)) {
             indent(out, level);
@@ -46,13 +50,7 @@ fn write_pretty(out: &mut String, expr: &Expr, level: usize) -> fmt::Result {
             write_pretty(out, &aggregate.expr, level + 1)?;
             close(out, level);
         }
-        Expr::Binary(binary) => {
-            write_pretty(out, &binary.lhs, level + 1)?;
-            out.push('\n');
-            indent(out, level);
-            writeln!(out, "{}", BinaryHead(binary))?;
-            write_pretty(out, &binary.rhs, level + 1)?;
-        }
+        Expr::Binary(binary) => write_chain(out, binary, level)?,
         Expr::Call(call) => {
             indent(out, level);
             writeln!(out, "{}(", call.func.name)?;
@@ -86,6 +84,34 @@ fn write_pretty(out: &mut String, expr: &Expr, level: usize) -> fmt::Result {
     Ok(())
 }
 
+/// Prints a chain of operators, the last of which stands at `level` and does not fit in a line.
+/// Every left side is a level deeper.
+fn write_chain(out: &mut String, last: &BinaryExpr, level: usize) -> fmt::Result {
+    let mut split = vec![(last, level)];
+    let mut operator = last;
+    let mut level = level;
+    loop {
+        level += 1;
+        match &*operator.lhs {
+            Expr::Binary(left) if needs_split(&operator.lhs, level) => {
+                split.push((left, level));
+                operator = left;
+            }
+            left => {
+                write_pretty(out, left, level)?;
+                break;
+            }
+        }
+    }
+    for (operator, level) in split.into_iter().rev() {
+        out.push('\n');
+        indent(out, level);
+        writeln!(out, "{}", BinaryHead(operator))?;
+        write_pretty(out, &operator.rhs, level + 1)?;
+    }
+    Ok(())
+}
+
 fn indent(out: &mut String, level: usize) {
     for _ in 0..level {
         out.push_str("  ");
@@ -98,10 +124,22 @@ fn close(out: &mut String, level: usize) {
     out.push(')');
 }
 
-/// Whether the expression is too long for one line. Stops printing as soon as that is clear, so
-/// that a deep tree is not printed once per level.
-fn needs_split(expr: &Expr) -> bool {
-    write!(Room(MAX_LINE_BYTES), "{expr}").is_err()
+/// Whether the expression is too long for one line. Stops looking as soon as that is clear, so that
+/// a deep tree is not printed once per level.
+fn needs_split(expr: &Expr, level: usize) -> bool {
+    level < MAX_LEVEL && (is_long_chain(expr) || write!(Room(MAX_LINE_BYTES), "{expr}").is_err())
+}
+
+/// Whether there are so many operators in a row that they fill more than a line by themselves.
+fn is_long_chain(expr: &Expr) -> bool {
+    let mut expr = expr;
+    for _ in 0..MAX_LINE_BYTES {
+        match expr {
+            Expr::Binary(binary) => expr = &binary.lhs,
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// The bytes that are left in a line.

@@ -216,7 +216,14 @@ impl Display for LabelList<'_> {
 
 impl Display for BinaryExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.lhs, BinaryHead(self), self.rhs)
+        let chain = self.chain();
+        if let Some(first) = chain.first() {
+            first.lhs.fmt(f)?;
+        }
+        for operator in chain {
+            write!(f, " {} {}", BinaryHead(operator), operator.rhs)?;
+        }
+        Ok(())
     }
 }
 
@@ -251,9 +258,7 @@ fn write_matching(f: &mut Formatter<'_>, matching: &VectorMatching) -> fmt::Resu
         write!(f, " {group} {}", LabelList(&matching.include))?;
     }
     let (lhs, rhs) = (matching.fill.lhs, matching.fill.rhs);
-    if let (Some(both), Some(rhs)) = (lhs, rhs)
-        && both.to_bits() == rhs.to_bits()
-    {
+    if let (true, Some(both)) = (matching.fill.written_as_one, lhs) {
         return write!(f, " fill ({})", format_general(both));
     }
     for (keyword, value) in [("fill_left", lhs), ("fill_right", rhs)] {

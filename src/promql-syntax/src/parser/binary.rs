@@ -50,6 +50,19 @@ impl Parser<'_> {
             let message = "binop fill modifiers are experimental and not enabled".to_owned();
             self.error(pos, message);
         }
+        // Down the left sides nothing recurses, so that only the length is limited.
+        let (left_depth, chain) = match lhs.expr {
+            Expr::Binary(_) => (lhs.depth - 1, lhs.chain + 1),
+            _ => (lhs.depth, 1),
+        };
+        let limit = self.options.max_chain;
+        if chain > limit {
+            let message = format!(
+                "expression has too many binary operators in a row, at most {limit} are supported"
+            );
+            self.error(pos, message);
+            return Err(super::Abort);
+        }
         let expr = Expr::Binary(BinaryExpr {
             op,
             lhs: Box::new(lhs.expr),
@@ -58,7 +71,8 @@ impl Parser<'_> {
             matching: Some(Box::new(matching)),
             pos,
         });
-        self.node(expr, lhs.depth.max(rhs.depth))
+        let node = self.node(expr, left_depth.max(rhs.depth))?;
+        Ok(Node { chain, ..node })
     }
 
     fn parse_binary_modifiers(&mut self) -> Parsed<Modifiers> {
@@ -130,6 +144,7 @@ impl Parser<'_> {
         } else {
             number.value
         };
+        fill.written_as_one = keyword == Keyword::Fill;
         if keyword != Keyword::FillRight {
             fill.lhs = Some(value);
         }

@@ -92,7 +92,7 @@ impl<'a> Parser<'a> {
                 );
                 return Ok(Node {
                     expr: other,
-                    depth: node.depth,
+                    ..node
                 });
             }
         };
@@ -212,9 +212,9 @@ impl<'a> Parser<'a> {
             );
             return;
         }
-        let (own_pos, current) = match expr {
-            Expr::VectorSelector(selector) => (&mut selector.pos, &mut selector.edges),
-            Expr::MatrixSelector(matrix) => (&mut matrix.pos, &mut matrix.selector.edges),
+        let current = match expr {
+            Expr::VectorSelector(selector) => &mut selector.edges,
+            Expr::MatrixSelector(matrix) => &mut matrix.selector.edges,
             Expr::Subquery(_) => {
                 self.error(
                     pos,
@@ -227,7 +227,7 @@ impl<'a> Parser<'a> {
                 return;
             }
         };
-        own_pos.end = self.last_end;
+        // As upstream, the keyword does not count to the place of the expression.
         let conflict = *current != WindowEdges::Plain && *current != edges;
         *current = edges;
         if conflict {
