@@ -1,11 +1,13 @@
 //! HTTP: Prometheus' v1 API, ingest, status pages. The only crate with axum and served JSON. Gets
 //! everything it serves handed in and starts nothing but connections.
 
+mod ast;
 mod body;
 mod cancel;
 mod cors;
 mod endpoint;
 mod envelope;
+mod expressions;
 mod form;
 mod home;
 mod json;

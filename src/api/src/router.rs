@@ -16,7 +16,7 @@ use crate::cors::CorsOrigin;
 use crate::endpoint::{Audience, Endpoint, Gate, Spec, guard};
 use crate::envelope::text_error;
 use crate::parts::Parts;
-use crate::{home, lifecycle, metadata, metrics, query, status, targets, write};
+use crate::{expressions, home, lifecycle, metadata, metrics, query, status, targets, write};
 
 /// Answers below this size are not worth compressing: they fit one packet anyway.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
@@ -81,6 +81,21 @@ fn api_routes(routes: Routes, parts: &Parts) -> Routes {
     routes
         .add(api("/api/v1/query", GET_POST), query::instant, &queries)
         .add(api("/api/v1/query_range", GET_POST), query::range, &queries)
+        .add(
+            api("/api/v1/query_exemplars", GET_POST),
+            expressions::query_exemplars,
+            parts,
+        )
+        .add(
+            api("/api/v1/format_query", GET_POST),
+            expressions::format_query,
+            parts,
+        )
+        .add(
+            api("/api/v1/parse_query", GET_POST),
+            expressions::parse_query,
+            parts,
+        )
         .add(api("/api/v1/series", GET_POST), metadata::series, parts)
         .add(
             api("/api/v1/labels", GET_POST),

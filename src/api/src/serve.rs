@@ -1,5 +1,8 @@
 //! Accepts connections and serves them until told to stop; requests that have begun are finished.
 
+mod lenient;
+mod request_line;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +14,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+use lenient::LenientStream;
 
 /// How connections are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,8 @@ async fn serve_connection(
         .header_read_timeout(options.read_timeout);
     builder.http2().timer(TokioTimer::new());
     let service = TowerToHyperService::new(router);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let stream = TokioIo::new(LenientStream::new(stream));
+    let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.wait() => {

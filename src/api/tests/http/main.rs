@@ -110,6 +110,7 @@ macro_rules! case_files {
 case_files! {
     instant_queries: Fixture::ready(), "../cases/query.txt";
     range_queries: Fixture::ready(), "../cases/query_range.txt";
+    expressions: Fixture::ready(), "../cases/expressions.txt";
     series_and_labels: Fixture::ready(), "../cases/metadata.txt";
     state: Fixture::ready(), "../cases/status.txt";
     routes: Fixture::ready(), "../cases/routes.txt";

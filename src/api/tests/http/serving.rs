@@ -141,3 +141,43 @@ async fn requests_that_have_begun_are_finished() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn targets_may_hold_what_go_accepts() {
+    let fixture = Fixture::ready();
+    let shutdown = Shutdown::new();
+    let (mut client, serving) = listen(&fixture, &shutdown).await;
+    let asking = async {
+        let body = "query={\"x\"}&time=7";
+        let requests = format!(
+            "GET /api/v1/query?query=count(up{{job=\"a\"}}<1)&time=3661 HTTP/1.1\r\nHost: x\r\n\r\n\
+             POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}\
+             GET /api/v1/query?query=\"|#\"&time=7 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        client.write_all(requests.as_bytes()).await.expect("sent");
+        let mut answers = String::new();
+        client
+            .read_to_string(&mut answers)
+            .await
+            .expect("an answer");
+        shutdown.trigger();
+        answers
+    };
+    let ((), answers) = tokio::join!(serving, asking);
+    let results: Vec<&str> = answers
+        .split("\"result\":")
+        .skip(1)
+        .filter_map(|rest| rest.split("}HTTP").next())
+        .collect();
+    assert_eq!(
+        results,
+        [
+            r#"[{"metric":{},"value":[3661,"1"]}]}"#,
+            "[]}",
+            r##"[7,"|#"]}}"##
+        ],
+        "{answers}"
+    );
+}

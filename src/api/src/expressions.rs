@@ -1,0 +1,71 @@
+//! `format_query`, `parse_query` and `query_exemplars`: what only looks at a query's text.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use promql_syntax::{Expr, ParseErrors, parse_expr, prettify};
+
+use crate::ast::push_expr;
+use crate::envelope::{ApiError, success};
+use crate::form::Form;
+use crate::json::{Escape, push_string};
+use crate::params;
+use crate::parts::Parts;
+
+/// The query over several lines, as the printer would have it.
+pub(crate) async fn format_query(
+    State(parts): State<Parts>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let formatted = parsed(&parts, &form, |expr| prettify(expr));
+    let formatted = formatted
+        .await?
+        .map_err(|errors| ApiError::parameter("query", errors))?;
+    Ok(success(|out| push_string(&formatted, Escape::Html, out)))
+}
+
+/// The query's syntax tree.
+pub(crate) async fn parse_query(
+    State(parts): State<Parts>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let tree = parsed(&parts, &form, |expr| {
+        let mut out = String::new();
+        push_expr(expr, &mut out);
+        out
+    });
+    let tree = tree
+        .await?
+        .map_err(|errors| ApiError::parameter("query", errors))?;
+    Ok(success(|out| out.push_str(&tree)))
+}
+
+/// Exemplars of the query's series. None are stored, so none are found.
+pub(crate) async fn query_exemplars(
+    State(parts): State<Parts>,
+    form: Form,
+) -> Result<Response, ApiError> {
+    let range = params::time_range(&form)?;
+    if range.end < range.start {
+        let cause = "end timestamp must not be before start timestamp";
+        return Err(ApiError::bad_data(cause));
+    }
+    let has_selectors = parsed(&parts, &form, |expr| !expr.selectors().is_empty());
+    match has_selectors.await?.map_err(ApiError::bad_data)? {
+        true => Ok(success(|out| out.push_str("[]"))),
+        // As upstream: no data at all.
+        false => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+/// What `look` makes of the parameter `query`, off the async runtime.
+async fn parsed<T: Send + 'static>(
+    parts: &Parts,
+    form: &Form,
+    look: impl FnOnce(&Expr) -> T + Send + 'static,
+) -> Result<Result<T, ParseErrors>, ApiError> {
+    let query = form.get("query").to_owned();
+    let options = parts.engine.options().parser.clone();
+    let work = move || parse_expr(&query, &options).map(|expr| look(&expr));
+    Ok(parts.query_pool.run(work).await?)
+}
