@@ -27,6 +27,8 @@ enum State {
     DurationExpr,
     /// The values of a series description.
     Values,
+    /// A histogram among those values, between `{{` and `}}`.
+    Histogram,
 }
 
 /// Which language the input is in.
@@ -85,6 +87,7 @@ impl<'a> Lexer<'a> {
                 State::Statement => self.scan_statement(),
                 State::DurationExpr => self.scan_duration_expr(),
                 State::Values => self.scan_values(),
+                State::Histogram => self.scan_histogram(),
             };
             match scanned {
                 Ok(Some(kind)) => {

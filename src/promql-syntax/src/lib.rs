@@ -24,7 +24,7 @@ pub use error::{ParseError, ParseErrors, line_and_column};
 pub use options::{DEFAULT_MAX_CHAIN, DEFAULT_MAX_DEPTH, ParserOptions};
 pub use parser::SeriesDescription;
 pub use pretty::prettify;
-pub use series::{SequenceKind, SequenceValue};
+pub use series::SequenceValue;
 
 use lexer::Language;
 use parser::{Abort, Parser};
@@ -81,8 +81,8 @@ pub fn parse_metric(metric: &str) -> Result<Labels, ParseErrors> {
 }
 
 /// Parses a series of a unit test or test script: a metric, then values such as
-/// `1 2+3x4 _x5 stale`. A repetition `axn` stands for `n + 1` values, `_xn` for `n`. Durations are
-/// numbers of seconds.
+/// `1 2+3x4 _x5 stale {{count:6}}`. A repetition `axn` stands for `n + 1` values, `_xn` for `n`.
+/// Durations are numbers of seconds.
 ///
 /// # Errors
 /// The text is no series description, or has more than ten million values.

@@ -9,6 +9,7 @@ mod aggregate;
 mod binary;
 mod call;
 mod duration;
+mod histogram;
 mod labels;
 mod literal;
 mod modifiers;
@@ -49,6 +50,7 @@ enum Context {
     Step,
     At,
     SeriesValues,
+    Histogram,
 }
 
 impl Context {
@@ -68,6 +70,10 @@ impl Context {
             ),
             Self::At => ("@", "timestamp"),
             Self::SeriesValues => ("series values", ""),
+            Self::Histogram => (
+                "histogram description",
+                "histogram description key, e.g. buckets:[5 10 7]",
+            ),
         }
     }
 }

@@ -1,23 +1,25 @@
 //! Values of series descriptions, as unit tests of rules and test scripts write them.
 
-/// What the values of a series description are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SequenceKind {
-    /// Samples.
-    Samples,
-    /// Start timestamps, written `metric@st`: seconds from the sample of the same step, usually
-    /// given as durations such as `-1m`.
-    StartTimestamps,
-}
+use std::sync::Arc;
+
+use model::FloatHistogram;
 
 /// A value in a series description.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SequenceValue {
     /// `_`: no sample at this step.
     Omitted,
     /// A number, or the stale marker for `stale`.
     Float(f64),
+    /// `{{…}}`: a native histogram.
+    Histogram {
+        /// The histogram.
+        histogram: Arc<FloatHistogram>,
+        /// Whether the description says what is known of counter resets. Where it does not, those
+        /// who compare with the value do not care.
+        hint_is_given: bool,
+    },
 }
 
 impl PartialEq for SequenceValue {
@@ -26,7 +28,17 @@ impl PartialEq for SequenceValue {
         match (self, other) {
             (Self::Omitted, Self::Omitted) => true,
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
-            (Self::Omitted | Self::Float(_), _) => false,
+            (
+                Self::Histogram {
+                    histogram,
+                    hint_is_given,
+                },
+                Self::Histogram {
+                    histogram: other,
+                    hint_is_given: other_hint,
+                },
+            ) => histogram == other && hint_is_given == other_hint,
+            (Self::Omitted | Self::Float(_) | Self::Histogram { .. }, _) => false,
         }
     }
 }

@@ -49,6 +49,14 @@ pub(crate) enum TokenKind {
     Times,
     /// A run of spaces in a series description.
     Space,
+    /// `{{` in a series description.
+    OpenHistogram,
+    /// `}}` in a series description.
+    CloseHistogram,
+    /// A part of a histogram in a series description; a `:` follows.
+    HistogramKey,
+    /// What a histogram in a series description says of counter resets.
+    ResetHint,
     Binary(BinaryOp),
     Aggregate(AggregateOp),
     Keyword(Keyword),

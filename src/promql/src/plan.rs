@@ -4,7 +4,6 @@
 mod build;
 mod display;
 mod duration;
-mod pipelines;
 mod ranges;
 
 use model::{Matcher, PromDuration, TimeRange};
@@ -12,7 +11,6 @@ use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatch
 use promql_syntax::functions::Function;
 
 pub(crate) use build::build;
-pub(crate) use pipelines::{Pipeline, mark_pipelines};
 pub(crate) use ranges::resolve_ranges;
 
 use crate::grid::Grid;
@@ -61,8 +59,6 @@ pub(crate) struct Node {
     pub(crate) pos: PosRange,
     /// Its number in the plan that is run, for measuring; set by [`number_nodes`].
     pub(crate) id: usize,
-    /// Whether its series can be computed independently of each other; set by [`mark_pipelines`].
-    pub(crate) pipeline: Option<Pipeline>,
 }
 
 /// The computations.
@@ -188,12 +184,7 @@ pub(crate) struct Call {
 
 impl Node {
     pub(crate) fn new(kind: NodeKind, pos: PosRange) -> Self {
-        Self {
-            kind,
-            pos,
-            id: 0,
-            pipeline: None,
-        }
+        Self { kind, pos, id: 0 }
     }
 
     /// The type of the result.

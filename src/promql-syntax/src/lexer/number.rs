@@ -46,7 +46,7 @@ impl Lexer<'_> {
 
     /// Reads a number: decimal, hexadecimal, with a fraction, an exponent, separators. Stops
     /// behind the character that does not fit.
-    fn accept_number(&mut self) -> bool {
+    pub(super) fn accept_number(&mut self) -> bool {
         let begin = self.pos;
         let in_series = self.language == Language::SeriesDescription;
         // `0x5` in a series description is the value 0, repeated.

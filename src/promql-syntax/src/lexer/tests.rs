@@ -172,15 +172,42 @@ fn series_values() {
         "a@0  @1 error@2 bad number or duration syntax: \"1.2.\"",
     );
     check(
-        "a{}@st -1mx2 5s3",
-        "a@0 {@1 }@2 @st@3  @6 -@7 1m@8 x@10 2@11  @12 error@13 bad number or duration syntax: \"5s3\"",
+        "a{} -1mx2 5s3",
+        "a@0 {@1 }@2  @3 -@4 1m@5 x@7 2@8  @9 error@10 bad number or duration syntax: \"5s3\"",
     );
     check(
         "a@end",
         "a@0 error@1 unexpected character in series sequence: '@'",
     );
     check(
-        "a {{count:1}}",
-        "a@0  @1 error@2 native histograms are not supported in series descriptions",
+        "a {{sum:-1 buckets:[-Inf 2]}}-{{}}x3",
+        "a@0  @1 {{@2 sum@4 :@7 -@8 1@9  @10 buckets@11 :@18 [@19 -@20 Inf@21  @24 2@25 ]@26 }}@27 \
+         -@29 {{@30 }}@32 x@34 3@35",
+    );
+    for (input, error) in [
+        (
+            "a {{",
+            "error@4 histogram description incomplete unexpected: '\u{fffd}'",
+        ),
+        (
+            "a {{}",
+            "error@4 histogram description incomplete unexpected: '}'",
+        ),
+        ("a {{sum", "error@4 missing `:` for histogram descriptor"),
+        (
+            "a {{total:1}}",
+            "error@4 bad histogram descriptor found: \"total\"",
+        ),
+    ] {
+        let want = format!("a@0  @1 {{{{@2 {error}");
+        check_language(input, Language::SeriesDescription, &want);
+    }
+    check(
+        "a {{sum:1.2.3}}",
+        "a@0  @1 {{@2 sum@4 :@7 error@8 bad number syntax: \"1.2.\"",
+    );
+    check(
+        "a {{buckets:[x]}}",
+        "a@0  @1 {{@2 buckets@4 :@11 [@12 error@13 invalid character in buckets description: 'x'",
     );
 }

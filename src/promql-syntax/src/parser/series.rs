@@ -1,9 +1,12 @@
-//! Series descriptions of tests: a metric, then values such as `1 2+3x4 _x5 stale`.
+//! Series descriptions of tests: a metric, then values such as `1 2+3x4 _x5 stale {{count:6}}`.
 
-use model::{Labels, stale_nan};
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, stale_nan};
 
 use super::{Abort, Context, Parsed, Parser, unary_op};
-use crate::series::{SequenceKind, SequenceValue};
+use crate::ast::UnaryOp;
+use crate::series::SequenceValue;
 use crate::token::{Token, TokenKind};
 
 /// A series and its values, one per interval.
@@ -11,8 +14,6 @@ use crate::token::{Token, TokenKind};
 pub struct SeriesDescription {
     /// The series.
     pub labels: Labels,
-    /// What the values are.
-    pub kind: SequenceKind,
     /// The values in order.
     pub values: Vec<SequenceValue>,
 }
@@ -20,14 +21,13 @@ pub struct SeriesDescription {
 /// More values than this in one description are taken for a slip of the pen.
 const MAX_VALUES: u64 = 10_000_000;
 
+/// More histograms than this, each computed from the one before, are one too.
+const MAX_STEPS: u64 = 100_000;
+
 impl<'a> Parser<'a> {
     /// Parses a whole series description.
     pub(crate) fn parse_series_description(&mut self) -> Parsed<SeriesDescription> {
         let labels = self.parse_metric()?;
-        let kind = match self.accept(TokenKind::At) {
-            Some(_) => SequenceKind::StartTimestamps,
-            None => SequenceKind::Samples,
-        };
         let mut values = Vec::new();
         self.within(Context::SeriesValues, |parser| {
             while parser.accept(TokenKind::Space).is_some() {
@@ -37,11 +37,7 @@ impl<'a> Parser<'a> {
             }
             parser.expect_end()
         })?;
-        Ok(SeriesDescription {
-            labels,
-            kind,
-            values,
-        })
+        Ok(SeriesDescription { labels, values })
     }
 
     fn parse_item(&mut self, values: &mut Vec<SequenceValue>) -> Parsed<()> {
@@ -49,6 +45,9 @@ impl<'a> Parser<'a> {
             let count = self.parse_repetition(values.len())?.unwrap_or(1);
             values.extend((0..count).map(|_| SequenceValue::Omitted));
             return Ok(());
+        }
+        if self.peek().kind == TokenKind::OpenHistogram {
+            return self.parse_histogram_item(values);
         }
         let mut value = self.parse_value()?;
         let mut change = 0.0;
@@ -70,6 +69,43 @@ impl<'a> Parser<'a> {
             None if has_change => return Err(self.unexpected_here()),
             None => values.push(SequenceValue::Float(value)),
         }
+        Ok(())
+    }
+
+    /// Parses a histogram, repeated or with a step if need be. Source: upstream `series_item` and
+    /// `histogramsSeries`.
+    fn parse_histogram_item(&mut self, values: &mut Vec<SequenceValue>) -> Parsed<()> {
+        let base = self.parse_histogram()?;
+        let Some(op) = unary_op(self.peek().kind) else {
+            let value = value_of(base.histogram, base.hint_is_given);
+            let count = self.parse_repetition(values.len())?.unwrap_or(0);
+            values.extend((0..=count).map(|_| value.clone()));
+            return Ok(());
+        };
+        self.take();
+        let change = self.parse_histogram()?;
+        let position = self.peek().pos();
+        let Some(count) = self.parse_repetition(values.len())? else {
+            return Err(self.unexpected_here());
+        };
+        if count > MAX_STEPS {
+            self.error(
+                position,
+                format!("more than {MAX_STEPS} histograms in steps"),
+            );
+            return Err(Abort);
+        }
+        let mut current = base.histogram;
+        for _ in 0..count {
+            let next = step(&current, op, &change.histogram);
+            // As upstream: what the change says of its hint goes for all values.
+            values.push(value_of(current, change.hint_is_given));
+            current = next.map_err(|message| {
+                self.error(position, message);
+                Abort
+            })?;
+        }
+        values.push(value_of(current, change.hint_is_given));
         Ok(())
     }
 
@@ -104,7 +140,7 @@ impl<'a> Parser<'a> {
         Ok(Some(repetitions))
     }
 
-    fn parse_count(&mut self, token: &Token<'a>) -> Parsed<u64> {
+    pub(super) fn parse_count(&mut self, token: &Token<'a>) -> Parsed<u64> {
         let digits_only = token.text.bytes().all(|b| b.is_ascii_digit());
         let reason = match token.text.parse::<u64>() {
             Ok(count) if digits_only => return Ok(count),
@@ -118,4 +154,31 @@ impl<'a> Parser<'a> {
         self.error(token.pos(), message);
         Err(Abort)
     }
+}
+
+fn value_of(histogram: FloatHistogram, hint_is_given: bool) -> SequenceValue {
+    SequenceValue::Histogram {
+        histogram: Arc::new(histogram),
+        hint_is_given,
+    }
+}
+
+/// The histogram behind `current`.
+fn step(
+    current: &FloatHistogram,
+    op: UnaryOp,
+    change: &FloatHistogram,
+) -> Result<FloatHistogram, String> {
+    if current.schema > change.schema {
+        return Err(format!(
+            "error combining histograms: cannot merge from schema {} to {}",
+            change.schema, current.schema
+        ));
+    }
+    let mut next = current.clone();
+    let combined = match op {
+        UnaryOp::Plus => next.add(change),
+        UnaryOp::Minus => next.sub(change),
+    };
+    combined.map(|_| next).map_err(|error| error.to_string())
 }

@@ -81,7 +81,7 @@ fn check_script(script: &str) {
             loading = false;
         } else if line.starts_with("load") {
             loading = true;
-        } else if loading && !line.contains("{{") {
+        } else if loading && !line.contains("@st ") {
             let description = parse_series_description(line);
             assert!(description.is_ok(), "{line}: {description:?}");
         }

@@ -1,7 +1,10 @@
 //! Series descriptions, metrics and selectors.
 
+use std::sync::Arc;
+
+use model::{CounterResetHint, FloatHistogram, Span};
 use promql_syntax::{
-    SequenceKind, SequenceValue, has_non_empty_matcher, parse_metric, parse_metric_selector,
+    SequenceValue, has_non_empty_matcher, parse_metric, parse_metric_selector,
     parse_series_description,
 };
 
@@ -57,16 +60,77 @@ fn series_descriptions() {
 }
 
 #[test]
-fn start_timestamps_are_marked() {
-    let got = parse_series_description("a{b=\"c\"}@st _ -30s-1mx2").unwrap();
-    assert_eq!(got.kind, SequenceKind::StartTimestamps);
-    let seconds = [-30.0, -90.0, -150.0].map(SequenceValue::Float);
-    assert_eq!(got.values[0], SequenceValue::Omitted);
-    assert_eq!(got.values[1..], seconds);
+fn histograms() {
+    let values = |description: &str| {
+        let parsed = parse_series_description(description).unwrap();
+        parsed
+            .values
+            .into_iter()
+            .map(|value| match value {
+                SequenceValue::Histogram {
+                    histogram,
+                    hint_is_given,
+                } => (Arc::unwrap_or_clone(histogram), hint_is_given),
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    let empty = (FloatHistogram::default(), false);
     assert_eq!(
-        parse_series_description("a 1").unwrap().kind,
-        SequenceKind::Samples
+        values("a {{}} {{ }}x1"),
+        [empty.clone(), empty.clone(), empty]
     );
+    let full = FloatHistogram {
+        counter_reset_hint: CounterResetHint::Gauge,
+        schema: -2,
+        zero_threshold: 0.5,
+        zero_count: 4.0,
+        count: 11.0,
+        sum: -1.5,
+        positive_spans: vec![Span {
+            offset: -3,
+            length: 2,
+        }],
+        negative_spans: vec![Span {
+            offset: 7,
+            length: 1,
+        }],
+        positive_buckets: vec![1.0, f64::INFINITY],
+        negative_buckets: vec![-2.0],
+        ..FloatHistogram::default()
+    };
+    let text = "a {{schema:-2 sum:-1.5 count:11 z_bucket:4 z_bucket_w:0.5 offset:-3 \
+        buckets:[1 Inf] n_offset:7 n_buckets:[-2 ] counter_reset_hint:gauge}}";
+    assert_eq!(values(text), [(full, true)]);
+    let custom = values("a {{schema:-53 custom_values:[1 2.5] counter_reset_hint:unknown}}");
+    assert_eq!(*custom[0].0.custom_values, [1.0, 2.5]);
+    assert!(custom[0].1);
+}
+
+#[test]
+fn histograms_in_steps() {
+    for (description, counts) in [
+        (
+            "a {{count:1 buckets:[1]}}+{{count:2 buckets:[2]}}x2",
+            [1.0, 3.0, 5.0],
+        ),
+        (
+            "a {{count:9 buckets:[9]}}-{{count:2 buckets:[2]}}x2",
+            [9.0, 7.0, 5.0],
+        ),
+    ] {
+        let parsed = parse_series_description(description).unwrap();
+        assert_eq!(parsed.values.len(), 3);
+        for (value, count) in parsed.values.iter().zip(counts) {
+            let SequenceValue::Histogram { histogram, .. } = value else {
+                panic!("{value:?}");
+            };
+            assert_eq!(
+                (histogram.count, histogram.positive_buckets[0]),
+                (count, count)
+            );
+        }
+    }
 }
 
 #[test]
@@ -121,8 +185,36 @@ fn bad_series_descriptions() {
             "1:1: parse error: duplicate label name \"b\"",
         ),
         (
-            "a {{count:1}}",
-            "1:3: parse error: native histograms are not supported in series descriptions",
+            "a {{count:1 count:2}}",
+            "1:1: parse error: duplicate key \"count\" in histogram",
+        ),
+        (
+            "a {{count:1 nothing:2}}",
+            "1:13: parse error: bad histogram descriptor found: \"nothing\"",
+        ),
+        (
+            "a {{count:1 5}}",
+            "1:13: parse error: unexpected number \"5\" in histogram description, expected histogram description key, e.g. buckets:[5 10 7]",
+        ),
+        (
+            "a {{buckets:[]}}",
+            "1:14: parse error: unexpected \"]\" in series values",
+        ),
+        (
+            "a {{schema:1}}+{{schema:0}}x1",
+            "1:28: parse error: error combining histograms: cannot merge from schema 0 to 1",
+        ),
+        (
+            "a {{}}+{{}}",
+            "1:12: parse error: unexpected end of input in series values",
+        ),
+        (
+            "a {{}}+{{}}x100001",
+            "1:12: parse error: more than 100000 histograms in steps",
+        ),
+        (
+            "a {{schema:9999999999}}",
+            "1:12: parse error: 9999999999 is out of range in a histogram",
         ),
     ] {
         let errors = parse_series_description(description).expect_err(description);

@@ -1,6 +1,5 @@
 //! Subqueries: the values of an instant vector, at steps of their own, as samples of windows.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use storage::Columns;
@@ -39,20 +38,14 @@ impl SubqueryOperator {
             memory,
         }
     }
-
-    /// The steps can be many more than those of the query, whatever the data is.
-    fn reserve(&mut self) -> Result<(), EngineError> {
-        let bytes = self
-            .grid
-            .count()
-            .saturating_mul(size_of::<(i64, f64, f64)>());
-        self.memory.set(bytes, 0)
-    }
 }
 
 impl RangeOperator for SubqueryOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        self.reserve()?;
+        // The steps can be many more than those of the query, whatever the data is.
+        let steps = self.grid.count();
+        self.memory
+            .set(steps.saturating_mul(size_of::<(i64, f64, f64)>()), 0)?;
         self.input.series()
     }
 
@@ -63,7 +56,6 @@ impl RangeOperator for SubqueryOperator {
             self.steps_since_check = 0;
             self.shared.limits.check()?;
         }
-        self.reserve()?;
         out.clear();
         self.input.next(&mut self.slice)?;
         for step in self.slice.present.iter() {
@@ -74,11 +66,6 @@ impl RangeOperator for SubqueryOperator {
             }
         }
         Ok(())
-    }
-
-    fn fork(&self, series: Range<usize>) -> Option<Box<dyn RangeOperator>> {
-        let input = self.input.fork(series)?;
-        Some(Box::new(Self::new(input, self.grid, self.shared.clone())))
     }
 }
 

@@ -1,13 +1,17 @@
 //! Compares what came out with what a script expects.
 
+mod histogram;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use model::number::format_general;
-use model::{Labels, PromDuration, Timestamp, is_stale_nan};
+use model::{FloatHistogram, Labels, PromDuration, Timestamp, is_stale_nan};
 use promql::{SampleValue, Series, VectorSample};
+use promql_syntax::SequenceValue;
 
-use super::load::{SeriesValue, SeriesValues};
+use super::load::SeriesValues;
+use histogram::ExpectedHistogram;
 
 /// Two values are equal when they differ by less than this part of their sum. Source: the setting
 /// of upstream's runner.
@@ -45,7 +49,7 @@ pub(super) fn check_vector(
     got: &[VectorSample],
     ordered: bool,
 ) -> Result<(), String> {
-    let mut open = index(expected)?;
+    let mut open = index(expected);
     for (position, sample) in got.iter().enumerate() {
         let Some((place, series)) = open.remove(&sample.labels) else {
             return Err(format!("unexpected or repeated series {}", sample.labels));
@@ -58,14 +62,10 @@ pub(super) fn check_vector(
                 place + 1
             ));
         }
-        let [SeriesValue::Float(want)] = series.values[..] else {
+        let [want] = &series.values[..] else {
             return Err(format!("line {} needs exactly one value", series.line));
         };
-        if !sample
-            .value
-            .as_float()
-            .is_some_and(|value| almost_equal(want, value))
-        {
+        if !same_value(want, &sample.value) {
             return Err(format!("{} has a different value", sample.labels));
         }
     }
@@ -78,20 +78,12 @@ pub(super) fn check_matrix(
     (start, step): (Timestamp, PromDuration),
     got: &[Series],
 ) -> Result<(), String> {
-    let mut open = index(expected)?;
+    let mut open = index(expected);
     for series in got {
         let Some((_, want)) = open.remove(&series.labels) else {
             return Err(format!("unexpected or repeated series {}", series.labels));
         };
-        let wanted = points(want, start, step)?;
-        let same = wanted.len() == series.points.len()
-            && wanted
-                .iter()
-                .zip(&series.points)
-                .all(|((at, value), (got_at, got_value))| {
-                    at == got_at && almost_equal(*value, *got_value)
-                });
-        if !same {
+        if !same_points(want, (start, step), series) {
             return Err(format!("{} has different points", series.labels));
         }
     }
@@ -99,41 +91,72 @@ pub(super) fn check_matrix(
     open.retain(|_, (_, want)| {
         want.values
             .iter()
-            .any(|value| *value != SeriesValue::Omitted)
+            .any(|value| *value != SequenceValue::Omitted)
     });
     check_none_missing(&open)
 }
 
-fn points(
-    series: &SeriesValues,
-    start: Timestamp,
-    step: PromDuration,
-) -> Result<Vec<(i64, f64)>, String> {
+fn same_value(want: &SequenceValue, got: &SampleValue) -> bool {
+    match (want, got) {
+        (SequenceValue::Float(want), SampleValue::Float(got)) => almost_equal(*want, *got),
+        (
+            SequenceValue::Histogram {
+                histogram,
+                hint_is_given,
+            },
+            SampleValue::Histogram(got),
+        ) => {
+            let want = ExpectedHistogram {
+                histogram,
+                hint_is_given: *hint_is_given,
+            };
+            histogram::matches(want, got)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a series has exactly the points that a line says.
+fn same_points(
+    want: &SeriesValues,
+    (start, step): (Timestamp, PromDuration),
+    got: &Series,
+) -> bool {
+    let mut points = got
+        .points
+        .iter()
+        .map(|(at, value)| (*at, SampleValue::Float(*value)))
+        .chain(
+            got.histograms
+                .iter()
+                .map(|(at, histogram)| (*at, SampleValue::Histogram(histogram.clone()))),
+        )
+        .collect::<Vec<_>>();
+    points.sort_by_key(|(at, _)| *at);
+    let mut points = points.iter();
     let mut at = start;
-    let mut points = Vec::new();
-    for value in &series.values {
-        match value {
-            SeriesValue::Omitted => {}
-            SeriesValue::Float(value) => points.push((at.as_millis(), *value)),
-            SeriesValue::Histogram => {
-                return Err("native histograms are not supported".to_owned());
-            }
+    for value in &want.values {
+        if *value != SequenceValue::Omitted
+            && !points
+                .next()
+                .is_some_and(|(got_at, got)| *got_at == at.as_millis() && same_value(value, got))
+        {
+            return false;
         }
         at = at.saturating_add(step);
     }
-    Ok(points)
+    points.next().is_none()
 }
 
 type Open<'a> = BTreeMap<&'a Labels, (usize, &'a SeriesValues)>;
 
-fn index(expected: &[SeriesValues]) -> Result<Open<'_>, String> {
-    let mut open = BTreeMap::new();
-    for (place, series) in expected.iter().enumerate() {
-        if open.insert(&series.labels, (place, series)).is_some() {
-            return Err(format!("line {} repeats a series", series.line));
-        }
-    }
-    Ok(open)
+/// The series by their labels, with their places. Of two lines for one series the last one counts,
+/// as upstream.
+fn index(expected: &[SeriesValues]) -> Open<'_> {
+    let places = expected.iter().enumerate();
+    places
+        .map(|(place, series)| (&series.labels, (place, series)))
+        .collect()
 }
 
 fn check_none_missing(open: &Open<'_>) -> Result<(), String> {
@@ -154,8 +177,12 @@ pub(super) fn check_matrix_order(got: &[Series]) -> Result<(), String> {
         }
     }
     for series in got {
-        let in_order = series.points.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        if series.points.is_empty() || !in_order {
+        let in_order = series.points.windows(2).all(|pair| pair[0].0 < pair[1].0)
+            && series
+                .histograms
+                .windows(2)
+                .all(|pair| pair[0].0 < pair[1].0);
+        if (series.points.is_empty() && series.histograms.is_empty()) || !in_order {
             return Err(format!("points of {} are not in order", series.labels));
         }
     }
@@ -171,9 +198,9 @@ impl Expected {
             Self::Series(series) if series.is_empty() => "nothing".to_owned(),
             Self::Series(series) => lines(series.iter().map(|series| {
                 let values = series.values.iter().map(|value| match value {
-                    SeriesValue::Omitted => "_".to_owned(),
-                    SeriesValue::Float(value) => format_general(*value),
-                    SeriesValue::Histogram => "{{…}}".to_owned(),
+                    SequenceValue::Float(value) => format_general(*value),
+                    SequenceValue::Histogram { histogram, .. } => describe_histogram(histogram),
+                    _ => "_".to_owned(),
                 });
                 (&series.labels, values.collect::<Vec<_>>().join(" "))
             })),
@@ -196,8 +223,12 @@ pub(super) fn describe_vector(vector: &[VectorSample]) -> String {
 fn describe_value(value: &SampleValue) -> String {
     match value {
         SampleValue::Float(value) => format_general(*value),
-        SampleValue::Histogram(histogram) => format!("{histogram:?}"),
+        SampleValue::Histogram(histogram) => describe_histogram(histogram),
     }
+}
+
+fn describe_histogram(histogram: &FloatHistogram) -> String {
+    format!("{histogram:?}")
 }
 
 /// For people: one line per series.
@@ -206,9 +237,17 @@ pub(super) fn describe_matrix(matrix: &[Series]) -> String {
         return "nothing".to_owned();
     }
     lines(matrix.iter().map(|series| {
-        let points = series.points.iter().map(|(at, value)| {
-            format!("{}@{}", format_general(*value), Timestamp::from_millis(*at))
-        });
+        let floats = series
+            .points
+            .iter()
+            .map(|(at, value)| (at, format_general(*value)));
+        let histograms = series
+            .histograms
+            .iter()
+            .map(|(at, histogram)| (at, describe_histogram(histogram)));
+        let points = floats
+            .chain(histograms)
+            .map(|(at, value)| format!("{value}@{}", Timestamp::from_millis(*at)));
         (&series.labels, points.collect::<Vec<_>>().join(" "))
     }))
 }

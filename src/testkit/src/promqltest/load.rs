@@ -1,69 +1,37 @@
-//! Series notation and loading. What the storage contracts cannot hold yet (native histograms,
-//! start timestamps) is remembered as a gap, so that no case that touches it passes by accident.
+//! Series notation and loading.
+
+mod classic;
+mod start;
 
 use std::collections::BTreeMap;
 
-use model::{Labels, METRIC_NAME, PromDuration, Timestamp};
+use model::{Histogram, Labels, PromDuration, Timestamp};
 use promql_syntax::SequenceValue;
-use promql_syntax::ast::Expr;
-use storage::{AppendPolicy, AppendRequest, Appender, Durability, Sample, SeriesKey};
+use storage::{
+    AppendPolicy, AppendRequest, Appender, Durability, HistogramSample, Sample, SeriesKey,
+};
 
-use super::report::Outcome;
 use super::script::Load;
-
-const HISTOGRAMS: &str = "native histograms";
-const START_TIMESTAMPS: &str = "start timestamps";
-
-/// A value of the series notation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum SeriesValue {
-    /// `_`
-    Omitted,
-    /// A number, or `stale`.
-    Float(f64),
-    /// `{{…}}`
-    Histogram,
-}
+use classic::native_twins;
+use start::{StartOffsets, parse_start_offsets};
 
 /// A series and its values, one per interval.
 #[derive(Clone, Debug)]
 pub(super) struct SeriesValues {
     pub(super) line: usize,
     pub(super) labels: Labels,
-    pub(super) values: Vec<SeriesValue>,
+    pub(super) values: Vec<SequenceValue>,
 }
 
-/// Reads `name{label="value"} 1 2+3x4 _ stale`. The values of a line with native histograms are one
-/// [`SeriesValue::Histogram`].
+/// Reads `name{label="value"} 1 2+3x4 _ stale {{count:1}}`.
 pub(super) fn parse_series(line: usize, text: &str) -> Result<SeriesValues, String> {
-    let (metric, values) = split_metric(text);
-    if values.contains("{{") {
-        let labels = parse_labels(metric)?;
-        return Ok(SeriesValues {
-            line,
-            labels,
-            values: vec![SeriesValue::Histogram],
-        });
-    }
     let parsed =
         promql_syntax::parse_series_description(text).map_err(|error| error.to_string())?;
-    let mut values = Vec::with_capacity(parsed.values.len());
-    for value in parsed.values {
-        values.push(match value {
-            SequenceValue::Omitted => SeriesValue::Omitted,
-            SequenceValue::Float(value) => SeriesValue::Float(value),
-            _ => return Err("values of this kind are not known to the runner".to_owned()),
-        });
-    }
     Ok(SeriesValues {
         line,
         labels: parsed.labels,
-        values,
+        values: parsed.values,
     })
-}
-
-fn parse_labels(metric: &str) -> Result<Labels, String> {
-    promql_syntax::parse_metric(metric).map_err(|error| error.to_string())
 }
 
 /// Splits behind the metric: at the first space that is neither inside braces nor inside quotes.
@@ -87,112 +55,130 @@ fn split_metric(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// What a script loaded and the storage does not have.
-#[derive(Debug, Default)]
-pub(super) struct Gaps {
-    series: Vec<(Labels, &'static str)>,
-    /// Why nothing of the storage can be trusted.
-    broken: Option<String>,
+/// A point on its way into the storage.
+#[derive(Clone, Debug, PartialEq)]
+struct LoadedPoint {
+    at: Timestamp,
+    value: SequenceValue,
+    /// Milliseconds since the epoch, 0 where none is written.
+    start_ms: i64,
 }
 
-impl Gaps {
-    /// From here to the next `clear`, no case counts.
-    pub(super) fn break_all(&mut self, reason: String) {
-        self.broken.get_or_insert(reason);
-    }
+type LoadedSeries = BTreeMap<Labels, Vec<LoadedPoint>>;
 
-    fn add(&mut self, labels: Labels, what: &'static str) {
-        self.series.push((labels, what));
-    }
-
-    /// Refuses a query one of whose selectors takes a series that is not there in full.
-    pub(super) fn check(&self, query: Option<&Expr>) -> Result<(), Outcome> {
-        if let Some(reason) = &self.broken {
-            return Err(Outcome::Unsupported(reason.clone()));
-        }
-        let Some(query) = query else { return Ok(()) };
-        let selectors = query.selectors();
-        let missing = self.series.iter().find(|(labels, _)| {
-            selectors.iter().any(|selector| {
-                selector
-                    .matchers
-                    .iter()
-                    .all(|matcher| matcher.matches(labels.value_or_empty(matcher.name())))
-            })
-        });
-        match missing {
-            None => Ok(()),
-            Some((labels, what)) => Err(Outcome::Unsupported(format!(
-                "{what} are not supported: {labels}"
-            ))),
+/// Stores the series of a `load`.
+pub(super) fn store(load: &Load, appender: &dyn Appender) -> Result<(), String> {
+    let mut series = collect(load)?;
+    if load.with_native_histograms {
+        for (labels, points) in native_twins(&series)? {
+            if series.insert(labels.clone(), points).is_some() {
+                return Err(format!("{labels} is there already as a native histogram"));
+            }
         }
     }
-}
-
-/// Stores the series of a `load`; what cannot be stored becomes a gap.
-pub(super) fn store(load: &Load, appender: &dyn Appender, gaps: &mut Gaps) {
-    let stored = collect(load, gaps).and_then(|series| append(&series, load.interval, appender));
-    if let Err(reason) = stored {
-        gaps.break_all(format!("load in line {} failed: {reason}", load.line));
-    }
+    append(&series, appender)
 }
 
 /// Parses the lines of a `load`. Of several lines for one series the last one counts, as upstream.
-fn collect(load: &Load, gaps: &mut Gaps) -> Result<Vec<SeriesValues>, String> {
-    let mut collected: BTreeMap<Labels, SeriesValues> = BTreeMap::new();
+fn collect(load: &Load) -> Result<LoadedSeries, String> {
+    let mut collected = LoadedSeries::new();
+    let mut default_starts = StartOffsets::default();
+    let mut starts: Option<(Labels, StartOffsets)> = None;
     for (line, text) in &load.series {
         let in_line = |error: String| format!("line {line}: {error}");
-        let (metric, _) = split_metric(text);
+        let (metric, rest) = split_metric(text);
         if let Some(metric) = metric.strip_suffix("@st") {
-            gaps.add(parse_labels(metric).map_err(in_line)?, START_TIMESTAMPS);
+            if starts.is_some() {
+                return Err(in_line("two @st lines follow each other".to_owned()));
+            }
+            let offsets = parse_start_offsets(rest).map_err(in_line)?;
+            if metric.is_empty() {
+                default_starts = offsets;
+            } else {
+                let labels = promql_syntax::parse_metric(metric);
+                starts = Some((labels.map_err(|error| in_line(error.to_string()))?, offsets));
+            }
             continue;
         }
         let series = parse_series(*line, text).map_err(in_line)?;
-        if load.with_native_histograms
-            && let Some(labels) = native_twin(&series.labels)
+        if let Some((labels, offsets)) = &starts
+            && (*labels != series.labels || offsets.len() != series.values.len())
         {
-            gaps.add(labels, HISTOGRAMS);
+            return Err(in_line(format!(
+                "@st line of {labels} does not fit the line behind it"
+            )));
         }
-        if series.values.contains(&SeriesValue::Histogram) {
-            gaps.add(series.labels, HISTOGRAMS);
-        } else {
-            collected.insert(series.labels.clone(), series);
-        }
+        let offset_of = |index: usize| match &starts {
+            Some((_, offsets)) => offsets.get(index),
+            None => default_starts.get_repeated(index),
+        };
+        collected.insert(
+            series.labels,
+            points(series.values, load.interval, &offset_of),
+        );
+        starts = None;
     }
-    Ok(collected.into_values().collect())
+    match starts {
+        None => Ok(collected),
+        Some((labels, _)) => Err(format!("@st line of {labels} has no line behind it")),
+    }
 }
 
-/// The labels of the native histogram that the series is a part of.
-fn native_twin(labels: &Labels) -> Option<Labels> {
-    let name = labels.metric_name()?;
-    let base = ["_bucket", "_count", "_sum"]
-        .iter()
-        .find_map(|suffix| name.strip_suffix(suffix))?;
-    let others = labels
-        .iter()
-        .filter(|(label, _)| *label != METRIC_NAME && *label != "le");
-    Labels::from_pairs(others.chain([(METRIC_NAME, base)])).ok()
-}
-
-fn append(
-    series: &[SeriesValues],
+fn points(
+    values: Vec<SequenceValue>,
     interval: PromDuration,
-    appender: &dyn Appender,
-) -> Result<(), String> {
-    let mut request = AppendRequest::default();
-    for series in series {
-        let mut at = Timestamp::EPOCH;
-        let mut samples = Vec::with_capacity(series.values.len());
-        for value in &series.values {
-            if let SeriesValue::Float(value) = value {
-                samples.push(Sample {
-                    timestamp: at,
-                    value: *value,
-                });
-            }
-            at = at.saturating_add(interval);
+    offset_of: &dyn Fn(usize) -> Option<PromDuration>,
+) -> Vec<LoadedPoint> {
+    let mut at = Timestamp::EPOCH;
+    let mut points = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        if value != SequenceValue::Omitted {
+            let start = offset_of(index).map(|offset| at.saturating_add(offset));
+            points.push(LoadedPoint {
+                at,
+                value,
+                start_ms: start.map_or(0, Timestamp::as_millis),
+            });
         }
-        request.push(SeriesKey::Labels(&series.labels), samples);
+        at = at.saturating_add(interval);
+    }
+    points
+}
+
+fn append(series: &LoadedSeries, appender: &dyn Appender) -> Result<(), String> {
+    let mut request = AppendRequest::default();
+    for (labels, points) in series {
+        let mut samples = Vec::with_capacity(points.len());
+        let mut histograms = Vec::new();
+        for point in points {
+            match &point.value {
+                SequenceValue::Float(value) => {
+                    samples.push(Sample {
+                        timestamp: point.at,
+                        value: *value,
+                    });
+                    request.start_timestamps.push(point.start_ms);
+                }
+                SequenceValue::Histogram { histogram, .. } => {
+                    histograms.push(HistogramSample {
+                        timestamp: point.at,
+                        histogram: Histogram::Float(histogram.clone()),
+                    });
+                    request.histogram_start_timestamps.push(point.start_ms);
+                }
+                _ => return Err("a value of this kind cannot be stored".to_owned()),
+            }
+        }
+        request.push(SeriesKey::Labels(labels), samples);
+        request.push_histograms(histograms);
+    }
+    for starts in [
+        &mut request.start_timestamps,
+        &mut request.histogram_start_timestamps,
+    ] {
+        if starts.iter().all(|start_ms| *start_ms == 0) {
+            starts.clear();
+        }
     }
     let outcome = appender
         .append(&request, AppendPolicy::RollBack, Durability::Acknowledged)
@@ -222,21 +208,53 @@ mod tests {
         }
     }
 
+    fn starts(lines: &[&str]) -> Result<Vec<(i64, i64)>, String> {
+        let load = Load {
+            line: 1,
+            interval: PromDuration::from_secs(60),
+            with_native_histograms: false,
+            series: (2..).zip(lines.iter().map(ToString::to_string)).collect(),
+        };
+        let points = collect(&load)?.into_values().flatten();
+        Ok(points
+            .map(|point| (point.at.as_millis(), point.start_ms))
+            .collect())
+    }
+
     #[test]
-    fn parts_of_a_classic_histogram_share_a_native_twin() {
-        for (metric, twin) in [
+    fn start_timestamps_are_offsets_from_their_samples() {
+        for (lines, want) in [
             (
-                r#"lat_bucket{job="a",le="1"}"#,
-                Some(r#"{__name__="lat", job="a"}"#),
+                &["a@st _ -1s 1m 0", "a 1 2 3 4"][..],
+                Ok(vec![
+                    (0, 0),
+                    (60_000, 59_000),
+                    (120_000, 180_000),
+                    (180_000, 180_000),
+                ]),
             ),
-            (r#"lat_sum{job="a"}"#, Some(r#"{__name__="lat", job="a"}"#)),
-            ("lat", None),
+            (
+                &["@st -1s -2s", "a 1 _ 3"],
+                Ok(vec![(0, -1_000), (120_000, 119_000)]),
+            ),
+            (
+                &["a@st -1s", "b 1"],
+                Err("line 3: @st line of {__name__=\"a\"} does not fit the line behind it"),
+            ),
+            (
+                &["a@st -1s", "a 1 2"],
+                Err("line 3: @st line of {__name__=\"a\"} does not fit the line behind it"),
+            ),
+            (
+                &["a@st -1s"],
+                Err("@st line of {__name__=\"a\"} has no line behind it"),
+            ),
+            (
+                &["a@st -1s", "b@st -1s"],
+                Err("line 3: two @st lines follow each other"),
+            ),
         ] {
-            let labels = parse_labels(metric).unwrap();
-            assert_eq!(
-                native_twin(&labels).map(|it| it.to_string()).as_deref(),
-                twin
-            );
+            assert_eq!(starts(lines), want.map_err(str::to_owned), "{lines:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use promql_syntax::ast::Expr;
 use super::compare::{
     Expected, check_matrix, check_matrix_order, check_vector, describe_matrix, describe_vector,
 };
-use super::load::{Gaps, store};
+use super::load::store;
 use super::pinned::{follows_query_range, pinned_variant};
 use super::report::{CaseResult, Failure, Outcome, ScriptReport};
 use super::script::{Command, Eval, EvalTime, Script};
@@ -35,8 +35,9 @@ pub enum RunOptions {
     RestartAfterLoad,
 }
 
-/// The settings that scripts are written for: delayed name removal, all parser options, a lookback
-/// of five minutes, subqueries with steps of one minute, at most 10,000 samples a query.
+/// The settings that scripts are written for: delayed name removal, start timestamps, all parser
+/// options, a lookback of five minutes, subqueries with steps of one minute, at most 10,000 samples
+/// a query.
 #[must_use]
 pub fn engine_options() -> EngineOptions {
     EngineOptions {
@@ -45,6 +46,7 @@ pub fn engine_options() -> EngineOptions {
         lookback_delta: PromDuration::from_secs(300),
         default_subquery_step: PromDuration::from_secs(60),
         max_samples: 10_000,
+        use_start_timestamps: true,
         ..EngineOptions::default()
     }
 }
@@ -60,7 +62,7 @@ pub fn run_script(
         storage,
         engine,
         options,
-        gaps: Gaps::default(),
+        broken: None,
         restart_is_due: false,
     };
     let mut report = ScriptReport::default();
@@ -69,7 +71,9 @@ pub fn run_script(
         match command {
             Ok(Command::Clear) => runner.clear(),
             Ok(Command::Load(load)) => {
-                store(&load, runner.storage.appender(), &mut runner.gaps);
+                if let Err(reason) = store(&load, runner.storage.appender()) {
+                    runner.break_all(format!("load in line {} failed: {reason}", load.line));
+                }
                 runner.restart_is_due = options == RunOptions::RestartAfterLoad;
             }
             Ok(Command::Eval(eval)) => {
@@ -100,7 +104,8 @@ struct Runner<'a> {
     storage: &'a mut dyn ScriptStorage,
     engine: &'a Engine,
     options: RunOptions,
-    gaps: Gaps,
+    /// Why nothing of the storage can be trusted up to the next `clear`.
+    broken: Option<String>,
     restart_is_due: bool,
 }
 
@@ -122,12 +127,16 @@ enum Form {
 
 impl Runner<'_> {
     fn clear(&mut self) {
-        self.gaps = Gaps::default();
+        self.broken = None;
         self.restart_is_due = false;
         if let Err(error) = self.storage.clear() {
-            self.gaps
-                .break_all(format!("storage was not cleared: {error}"));
+            self.break_all(format!("storage was not cleared: {error}"));
         }
+    }
+
+    /// From here to the next `clear`, no case counts.
+    fn break_all(&mut self, reason: String) {
+        self.broken.get_or_insert(reason);
     }
 
     fn evaluate(&mut self, eval: &Eval) -> Check {
@@ -135,11 +144,12 @@ impl Runner<'_> {
             && self.options == RunOptions::RestartAfterLoad
             && let Err(error) = self.storage.restart()
         {
-            self.gaps
-                .break_all(format!("storage was not reopened: {error}"));
+            self.break_all(format!("storage was not reopened: {error}"));
+        }
+        if let Some(reason) = &self.broken {
+            return Err(Outcome::Unsupported(reason.clone()));
         }
         let parsed = promql_syntax::parse_expr(&eval.query, &ParserOptions::all()).ok();
-        self.gaps.check(parsed.as_ref())?;
         let expected = expected_value(eval)?;
         match eval.time {
             EvalTime::Instant(at) => self.evaluate_instant(eval, &expected, (parsed.as_ref(), at)),
@@ -265,20 +275,21 @@ fn repeats_as_range(eval: &Eval) -> bool {
 }
 
 fn values_at(matrix: &[Series], at: Timestamp) -> Vec<VectorSample> {
+    let at_ms = at.as_millis();
     let mut values = Vec::with_capacity(matrix.len());
     for series in matrix {
-        if let Some((_, value)) = series
-            .points
-            .iter()
-            .find(|(time, _)| *time == at.as_millis())
-        {
-            let labels = series.labels.clone();
-            values.push(VectorSample {
-                labels,
-                timestamp: at,
-                value: SampleValue::Float(*value),
-            });
-        }
+        let float = series.points.iter().find(|(time, _)| *time == at_ms);
+        let histogram = series.histograms.iter().find(|(time, _)| *time == at_ms);
+        let value = match (float, histogram) {
+            (Some((_, value)), _) => SampleValue::Float(*value),
+            (None, Some((_, histogram))) => SampleValue::Histogram(histogram.clone()),
+            (None, None) => continue,
+        };
+        values.push(VectorSample {
+            labels: series.labels.clone(),
+            timestamp: at,
+            value,
+        });
     }
     values
 }

@@ -170,7 +170,9 @@ fn passes_what_is_right() {
          eval instant at 1m \"x\"\n  expect string \"x\"\n\n\
          eval instant at 2m sort_desc(a)\n  expect ordered\n  a{{n=\"2\"}} 6\n  a{{n=\"1\"}} 3\n\n\
          eval instant at 2m sum(a, a)\n  expect fail\n\n\
-         eval instant at 2m nothing\n"
+         eval instant at 2m nothing\n\n\
+         eval instant at 0m h\n  h{{n=\"1\"}} {{{{schema:0 count:1}}}}\n\n\
+         eval range from 0 to 1m step 1m {{__name__=~\"h|c\"}}\n  h{{n=\"1\"}} {{{{count:1}}}}x1\n  c 1 2\n"
     );
     assert_eq!(failures(&script), Vec::<String>::new());
 }
@@ -228,20 +230,16 @@ fn fails_what_is_wrong() {
         ),
         ("at 2m a{n=\"1\"}\n  a{n=\"1\"} 1 2 x\n", "line 9: "),
         (
-            "at 2m h\n",
-            "unsupported: native histograms are not supported: {__name__=\"h\", n=\"1\"}",
+            "at 0m h\n  h{n=\"1\"} {{schema:0 count:2}}\n",
+            "{__name__=\"h\", n=\"1\"} has a different value",
         ),
         (
-            "at 2m {n=~\"1|2\"}\n",
-            "unsupported: native histograms are not supported",
+            "at 0m h\n  h{n=\"1\"} 1\n",
+            "{__name__=\"h\", n=\"1\"} has a different value",
         ),
         (
-            "at 2m a\n  a {{count:1}}\n",
-            "unsupported: line 9 expects a native histogram",
-        ),
-        (
-            "at 2m sum(c)\n  {} 2\n",
-            "unsupported: start timestamps are not supported",
+            "at 2m a{n=\"1\"}\n  a{n=\"1\"} {{count:1}}\n",
+            "{__name__=\"a\", n=\"1\"} has a different value",
         ),
     ] {
         let failed = failures(&format!("{DATA}eval instant {case}"));

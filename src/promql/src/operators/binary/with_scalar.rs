@@ -1,8 +1,5 @@
 //! Operators between a vector and a scalar.
 
-use std::ops::Range;
-use std::sync::Arc;
-
 use super::{ComparisonResult, Operation};
 use crate::error::EngineError;
 use crate::operators::range_call::read_scalar;
@@ -20,9 +17,8 @@ pub(crate) enum ScalarSide {
 /// part.
 pub(crate) struct WithScalarOperator {
     input: Box<dyn Operator>,
-    /// Read with the labels; not there in readers on other threads.
-    scalar: Option<Box<dyn Operator>>,
-    scalar_values: Arc<[f64]>,
+    scalar: Box<dyn Operator>,
+    scalar_values: Vec<f64>,
     side: ScalarSide,
     operation: Operation,
     result: ComparisonResult,
@@ -37,8 +33,8 @@ impl WithScalarOperator {
     ) -> Self {
         Self {
             input,
-            scalar: Some(scalar),
-            scalar_values: Arc::default(),
+            scalar,
+            scalar_values: Vec::new(),
             side,
             operation,
             result,
@@ -55,9 +51,7 @@ impl WithScalarOperator {
 
 impl Operator for WithScalarOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        if let Some(scalar) = &mut self.scalar {
-            self.scalar_values = read_scalar(&mut **scalar)?.into();
-        }
+        self.scalar_values = read_scalar(&mut *self.scalar)?;
         self.input.series()
     }
 
@@ -66,7 +60,7 @@ impl Operator for WithScalarOperator {
         let SeriesSlice {
             values, present, ..
         } = out;
-        let scalars = &*self.scalar_values;
+        let scalars = &self.scalar_values;
         match (self.operation, self.result) {
             (Operation::Arithmetic(function), _) => {
                 let pairs = values.iter_mut().zip(scalars);
@@ -90,15 +84,5 @@ impl Operator for WithScalarOperator {
             }
         }
         Ok(())
-    }
-    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
-        Some(Box::new(Self {
-            input: self.input.fork(series)?,
-            scalar: None,
-            scalar_values: Arc::clone(&self.scalar_values),
-            side: self.side,
-            operation: self.operation,
-            result: self.result,
-        }))
     }
 }

@@ -1,9 +1,6 @@
 //! Functions that change each value on its own. Names stay: dropping them is the merge operator's
 //! part. Only floats are changed; histograms are left out unless an operator says otherwise.
 
-use std::ops::Range;
-use std::sync::Arc;
-
 use crate::calendar::CivilTime;
 use crate::error::EngineError;
 use crate::grid::Grid;
@@ -37,10 +34,6 @@ impl Operator for MapOperator {
         }
         Ok(())
     }
-
-    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
-        Some(Box::new(Self::new(self.input.fork(series)?, self.function)))
-    }
 }
 
 /// Applies a function to each value and the scalars of its step.
@@ -48,9 +41,7 @@ pub(crate) struct MapWithOperator {
     input: Box<dyn Operator>,
     scalars: Vec<Box<dyn Operator>>,
     /// The scalars of all steps, step by step.
-    by_step: Arc<[f64]>,
-    /// How many scalars each step has.
-    width: usize,
+    by_step: Vec<f64>,
     function: fn(f64, &[f64]) -> Option<f64>,
 }
 
@@ -63,8 +54,7 @@ impl MapWithOperator {
         Self {
             input,
             scalars,
-            by_step: Arc::default(),
-            width: 0,
+            by_step: Vec::new(),
             function,
         }
     }
@@ -76,7 +66,6 @@ impl Operator for MapWithOperator {
         for scalar in &mut self.scalars {
             columns.push(read_scalar(&mut **scalar)?);
         }
-        self.width = columns.len();
         let steps = columns.first().map_or(0, Vec::len);
         self.by_step = (0..steps)
             .flat_map(|step| columns.iter().map(move |column| column[step]))
@@ -87,7 +76,7 @@ impl Operator for MapWithOperator {
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
         out.keep_floats();
-        let width = self.width;
+        let width = self.scalars.len();
         let SeriesSlice {
             values, present, ..
         } = out;
@@ -102,16 +91,6 @@ impl Operator for MapWithOperator {
             }
         });
         Ok(())
-    }
-
-    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
-        Some(Box::new(Self {
-            input: self.input.fork(series)?,
-            scalars: Vec::new(),
-            by_step: Arc::clone(&self.by_step),
-            width: self.width,
-            function: self.function,
-        }))
     }
 }
 
@@ -141,10 +120,6 @@ impl Operator for DateOperator {
         }
         Ok(())
     }
-
-    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
-        Some(Box::new(Self::new(self.input.fork(series)?, self.part)))
-    }
 }
 
 /// `timestamp` of anything but a selector: the time of the step.
@@ -172,10 +147,6 @@ impl Operator for TimestampOperator {
             *value = seconds(at_ms);
         }
         Ok(())
-    }
-
-    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
-        Some(Box::new(Self::new(self.input.fork(series)?, self.grid)))
     }
 }
 
