@@ -13,6 +13,18 @@ pub enum EncodeError {
         /// Samples that were asked for.
         count: usize,
     },
+    /// A histogram is larger than [`crate::MAX_HISTOGRAM_PARTS`], or those of a chunk together
+    /// are larger than [`crate::MAX_CHUNK_PARTS`].
+    #[error("histograms have {parts} buckets, spans and bounds, over the limit of {limit}")]
+    TooManyParts {
+        /// Their number.
+        parts: usize,
+        /// The limit that they break.
+        limit: usize,
+    },
+    /// The histograms of a chunk have all integer counts or all float counts.
+    #[error("chunk mixes histograms of integers and of floats")]
+    MixedHistograms,
     /// The two columns of a chunk have one entry per sample each.
     #[error("chunk has {timestamps} timestamps but {values} values")]
     LengthMismatch {

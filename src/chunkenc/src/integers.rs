@@ -9,6 +9,9 @@ mod encode;
 pub(crate) use decode::ColumnHead;
 pub(crate) use encode::{Column, Shape};
 
+use crate::DecodeError;
+use crate::varint::Reader;
+
 /// What is stored instead of the integers themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transform {
@@ -64,6 +67,40 @@ impl Transform {
             _ => 1,
         }
     }
+}
+
+/// Appends a column of at least one integer that stands alone: its tag and all behind it.
+pub(crate) fn encode_plain(integers: Vec<i64>, out: &mut Vec<u8>) {
+    let column = Column::plan(integers, Shape::Free);
+    out.push(column.tag());
+    column.encode(out);
+}
+
+/// Appends the `count` integers of [`encode_plain`], at least one, to `out`. After an error `out`
+/// holds a part.
+pub(crate) fn decode_plain(
+    reader: &mut Reader<'_>,
+    count: usize,
+    out: &mut Vec<i64>,
+) -> Result<(), DecodeError> {
+    let tag = reader.byte()?;
+    if tag & !ColumnHead::TAG_BITS != 0 {
+        return Err(DecodeError::Corrupt("unknown integer flags"));
+    }
+    decode_tagged(tag, count, reader, out)
+}
+
+/// As [`decode_plain`], behind a tag whose other bits the caller has read.
+pub(crate) fn decode_tagged(
+    tag: u8,
+    count: usize,
+    reader: &mut Reader<'_>,
+    out: &mut Vec<i64>,
+) -> Result<(), DecodeError> {
+    let first = reader.zigzag()?;
+    let head = ColumnHead::read(tag, first, reader)?;
+    out.reserve(count);
+    head.decode(count, reader, |run| out.extend_from_slice(run))
 }
 
 #[cfg(test)]

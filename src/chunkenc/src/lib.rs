@@ -1,9 +1,11 @@
 //! Chunk codecs: bytes in, columns of samples out, bit for bit.
 //!
-//! A sealed chunk holds the float samples of one series over some time: [`encode`] writes it,
-//! [`decode`] and [`decode_range`] read it, [`header`] reads its count and time range alone. The
-//! two columns have functions of their own, for timestamps that several series share. While
-//! samples still arrive they are kept in an [`OpenChunk`].
+//! A sealed chunk holds the samples of one series over some time, all of one [`ChunkKind`].
+//! [`header`] reads its kind, count and time range alone. Floats: [`encode`] writes them,
+//! [`decode`] and [`decode_range`] read them; the two columns have functions of their own, for
+//! timestamps that several series share. Native histograms: [`encode_histograms`] writes them, a
+//! [`HistogramChunk`] reads them. While samples still arrive they are kept in an [`OpenChunk`] or
+//! in [`OpenHistograms`].
 //!
 //! Values are stored as integers wherever that is exact: `12.34` becomes 1234 with exponent 2,
 //! and the integers are packed by frame of reference with patched exceptions. What has no short
@@ -12,24 +14,36 @@
 //! `docs/formats/chunk.md`; the first byte is their version.
 //!
 //! Decoders take any bytes: they return an error, never panic, and never reserve more than
-//! [`MAX_SAMPLES`] entries per column.
+//! [`MAX_SAMPLES`] entries per column, and [`MAX_CHUNK_PARTS`] for the buckets of all histograms.
 
 mod bits;
 mod chunk;
 mod decimal;
 mod error;
+mod histogram;
 mod integers;
 mod open;
+mod open_histograms;
 mod packed;
 mod patches;
+mod starts;
 mod timestamps;
 mod values;
 mod varint;
 mod xor;
 
-pub use chunk::{ChunkHeader, TimeBounds, decode, decode_range, encode, header};
+pub use chunk::{
+    ChunkHeader, ChunkKind, SampleTimes, TimeBounds, decode, decode_range, decode_with_starts,
+    encode, encode_with_starts, header,
+};
 pub use error::{DecodeError, EncodeError};
+pub use histogram::{
+    HistogramChunk, MAX_CHUNK_PARTS, MAX_HISTOGRAM_PARTS, encode_histograms, histogram_parts,
+    put_histogram, take_histogram,
+};
 pub use open::{OPEN_CHUNK_SAMPLES, OpenChunk};
+pub use open_histograms::{OpenHistogram, OpenHistograms};
+pub use starts::OpenStarts;
 pub use timestamps::{decode_timestamps, encode_timestamps};
 pub use values::{decode_values, encode_values, encode_values_as_xor};
 

@@ -145,7 +145,8 @@ pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<u
     }
 }
 
-fn read_values(
+/// Appends `count` values to `out`. After an error `out` holds a part.
+pub(crate) fn read_values(
     reader: &mut Reader<'_>,
     count: usize,
     out: &mut Vec<f64>,

@@ -19,6 +19,29 @@ pub(crate) fn put_zigzag(value: i64, out: &mut Vec<u8>) {
     put_varint(zigzag(value), out);
 }
 
+/// A value that is no whole number: its eight bytes follow.
+const RAW_VALUE: u64 = 1;
+/// Whole numbers below this magnitude are doubles without rounding, and fit a tagged varint.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// Appends a double: a whole number as its zigzag form shifted left by one, any other as 1 and
+/// its bytes.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the magnitude is checked first"
+)]
+pub(crate) fn put_double(value: f64, out: &mut Vec<u8>) {
+    if value.abs() < MAX_WHOLE {
+        let whole = value as i64;
+        if (whole as f64).to_bits() == value.to_bits() {
+            put_varint(zigzag(whole) << 1, out);
+            return;
+        }
+    }
+    put_varint(RAW_VALUE, out);
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
+}
+
 /// Maps 0, -1, 1, -2, … to 0, 1, 2, 3, ….
 pub(crate) const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
@@ -84,6 +107,15 @@ impl<'a> Reader<'a> {
             }
         }
         Err(DecodeError::Corrupt("integer over 64 bits"))
+    }
+
+    /// The double of [`put_double`].
+    pub(crate) fn double(&mut self) -> Result<f64, DecodeError> {
+        let tagged = self.varint()?;
+        if tagged & RAW_VALUE == 0 {
+            return Ok(unzigzag(tagged >> 1) as f64);
+        }
+        self.word().map(f64::from_bits)
     }
 
     pub(crate) fn zigzag(&mut self) -> Result<i64, DecodeError> {

@@ -129,7 +129,7 @@ fn heads_with_impossible_fields_are_refused() {
     let cases: [(&[u8], DecodeError); 6] = [
         (&[], DecodeError::Truncated),
         (&[0], DecodeError::UnknownFormat(0)),
-        (&[2, 1], DecodeError::UnknownFormat(2)),
+        (&[4, 1], DecodeError::UnknownFormat(4)),
         (&[1, 0], DecodeError::BadCount(0)),
         (&[1, 0x80, 0x80, 4], DecodeError::BadCount(65_536)),
         (

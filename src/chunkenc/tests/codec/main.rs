@@ -7,5 +7,6 @@
 )]
 
 mod corruption;
+mod histograms;
 mod roundtrip;
 mod samples;
