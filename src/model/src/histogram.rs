@@ -11,10 +11,15 @@ use crate::sample::is_stale_nan;
 mod arithmetic;
 mod bounds;
 mod buckets;
+mod classic;
+mod compensated;
 mod error;
+mod estimate;
 mod layout;
 mod operand;
 mod reset;
+mod text;
+mod trim;
 mod validate;
 
 #[cfg(test)]
@@ -22,7 +27,9 @@ mod tests;
 
 pub use arithmetic::Combination;
 pub use buckets::Bucket;
+pub use classic::{ClassicError, ClassicHistogram, ClassicPart};
 pub use error::{HistogramError, Side};
+pub use estimate::{Estimate, NanObservations};
 
 /// The schema of histograms with custom bucket bounds.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;

@@ -1,8 +1,10 @@
-//! The data model: timestamps, durations, labels, matchers, sample values and Go's number formats.
+//! The data model: timestamps, durations, labels, matchers, sample values, native histograms with
+//! their arithmetic, and Go's number formats.
 //! Pure data: no I/O, no async, no clock.
 
 pub mod duration;
 pub mod histogram;
+pub mod kahan;
 pub mod labels;
 pub mod matcher;
 pub mod number;

@@ -8,7 +8,6 @@ pub mod error;
 pub mod explain;
 mod functions;
 mod grid;
-mod kahan;
 mod limits;
 mod numeric;
 mod operators;
@@ -16,6 +15,8 @@ mod optimise;
 mod plan;
 pub mod result;
 mod slice;
+
+use model::kahan;
 
 pub use annotations::Annotations;
 pub use engine::{Engine, EngineOptions, EvaluationTimes, ParsedQuery, QueryContext, QueryRange};

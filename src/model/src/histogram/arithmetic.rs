@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::layout::{Cells, coarsened, is_compact, walk};
 use super::operand::{Operand, Sign};
-use super::{CounterResetHint, FloatHistogram, HistogramError, bounds, same_bounds};
+use super::{CounterResetHint, FloatHistogram, HistogramError, Span, bounds, same_bounds};
 
 /// What had to be reconciled to combine two histograms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,22 +156,9 @@ impl FloatHistogram {
     /// Joining takes memory for the buckets between, so `max_empty_buckets` is to be small where
     /// histograms come from outside.
     pub fn compact(&mut self, max_empty_buckets: usize) {
-        for (spans, counts) in [
-            (&mut self.positive_spans, &mut self.positive_buckets),
-            (&mut self.negative_spans, &mut self.negative_buckets),
-        ] {
-            if is_compact(spans, counts, max_empty_buckets) {
-                continue;
-            }
-            let cells = Cells {
-                spans: std::mem::take(spans),
-                counts: std::mem::take(counts),
-            };
-            Cells {
-                spans: *spans,
-                counts: *counts,
-            } = cells.compacted(max_empty_buckets);
-        }
+        let max = max_empty_buckets;
+        compact_side(&mut self.positive_spans, &mut self.positive_buckets, max);
+        compact_side(&mut self.negative_spans, &mut self.negative_buckets, max);
     }
 
     /// A copy at a coarser schema, its hint unknown, as upstream `CopyToSchema`. A plain copy if the
@@ -199,6 +186,18 @@ impl FloatHistogram {
             custom_values: Arc::default(),
         }
     }
+}
+
+fn compact_side(spans: &mut Vec<Span>, counts: &mut Vec<f64>, max_empty: usize) {
+    if is_compact(spans, counts, max_empty) {
+        return;
+    }
+    let cells = Cells {
+        spans: std::mem::take(spans),
+        counts: std::mem::take(counts),
+    };
+    let compacted = cells.compacted(max_empty);
+    (*spans, *counts) = (compacted.spans, compacted.counts);
 }
 
 /// The hint of a sum or difference: a gauge wins, then the unknown; a contradiction is unknown.

@@ -1,10 +1,7 @@
 //! Buckets with their bounds, in both directions.
 
-use std::fmt;
-
 use super::layout::{walk, walk_back};
 use super::{FloatHistogram, bounds};
-use crate::number::format_general;
 
 /// A bucket of a histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,21 +18,6 @@ pub struct Bucket {
     pub count: f64,
     /// Its index within the schema, by absolute value; of the zero bucket 0.
     pub index: i32,
-}
-
-impl fmt::Display for Bucket {
-    /// As upstream: `[` and `]` for bounds that belong to it, then the count: `(1,2]:3`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{},{}{}:{}",
-            if self.lower_inclusive { '[' } else { '(' },
-            format_general(self.lower),
-            format_general(self.upper),
-            if self.upper_inclusive { ']' } else { ')' },
-            format_general(self.count)
-        )
-    }
 }
 
 impl FloatHistogram {
@@ -135,20 +117,5 @@ impl FloatHistogram {
             bucket.lower = self.zero_threshold;
         }
         bucket
-    }
-}
-
-impl fmt::Display for FloatHistogram {
-    /// As upstream `String`: `{count:3, sum:4.5, [-1,-0.5):1, (1,2]:2}`, populated buckets only.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (count, sum) = (format_general(self.count), format_general(self.sum));
-        write!(f, "{{count:{count}, sum:{sum}")?;
-        let buckets = self.negative_buckets().chain(self.zero_bucket());
-        for bucket in buckets.chain(self.positive_buckets()) {
-            if bucket.count != 0.0 {
-                write!(f, ", {bucket}")?;
-            }
-        }
-        f.write_str("}")
     }
 }

@@ -4,41 +4,24 @@
 //! the counts and keeps indexes within [`MAX_INDEX`].
 
 use super::Span;
+use crate::kahan::KahanSum;
 
 /// The largest index of a bucket, and minus the smallest: far beyond what any schema needs, and
 /// such that the difference of two indexes is an `i32`.
 pub(super) const MAX_INDEX: i64 = (1 << 30) - 1;
 
-/// What a bucket counts: a number, or a number with the remainder of compensated summation.
+/// What buckets hold.
 pub(super) trait Amount: Copy {
     /// Nothing.
     const ZERO: Self;
-    /// Of a plain number, which has no remainder.
-    fn of(value: f64) -> Self;
-    /// The number.
-    fn value(self) -> f64;
-    /// The negative.
-    fn negated(self) -> Self;
     /// The sum of both.
     fn plus(self, other: Self) -> Self;
-    /// Whether there is neither a number nor a remainder.
+    /// Whether there is nothing.
     fn is_zero(self) -> bool;
 }
 
 impl Amount for f64 {
     const ZERO: Self = 0.0;
-
-    fn of(value: f64) -> Self {
-        value
-    }
-
-    fn value(self) -> f64 {
-        self
-    }
-
-    fn negated(self) -> Self {
-        -self
-    }
 
     fn plus(self, other: Self) -> Self {
         self + other
@@ -46,6 +29,33 @@ impl Amount for f64 {
 
     fn is_zero(self) -> bool {
         self == 0.0
+    }
+}
+
+impl Amount for i64 {
+    const ZERO: Self = 0;
+
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+
+    fn is_zero(self) -> bool {
+        self == 0
+    }
+}
+
+/// A number with what rounding took from it.
+impl Amount for KahanSum {
+    const ZERO: Self = Self::EMPTY;
+
+    fn plus(mut self, other: Self) -> Self {
+        self.add(other.sum);
+        self.add(other.compensation);
+        self
+    }
+
+    fn is_zero(self) -> bool {
+        self.sum == 0.0 && self.compensation == 0.0
     }
 }
 

@@ -6,6 +6,51 @@ use std::sync::Arc;
 
 use super::layout::{Amount, Cells, Walk, coarsened, walk};
 use super::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, bounds, same_bounds};
+use crate::kahan::KahanSum;
+
+/// An amount that float counts are added to.
+pub(super) trait Count: Amount {
+    /// Of a number without a remainder.
+    fn of(value: f64) -> Self;
+    /// The number.
+    fn value(self) -> f64;
+    /// The negative.
+    fn negated(self) -> Self;
+}
+
+impl Count for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn value(self) -> f64 {
+        self
+    }
+
+    fn negated(self) -> Self {
+        -self
+    }
+}
+
+impl Count for KahanSum {
+    fn of(value: f64) -> Self {
+        Self {
+            sum: value,
+            compensation: 0.0,
+        }
+    }
+
+    fn value(self) -> f64 {
+        self.sum
+    }
+
+    fn negated(self) -> Self {
+        Self {
+            sum: -self.sum,
+            compensation: -self.compensation,
+        }
+    }
+}
 
 /// Whether buckets are added or subtracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +61,7 @@ pub(super) enum Sign {
 
 impl Sign {
     /// `amount` as the sign has it.
-    pub(super) fn of<C: Amount>(self, amount: C) -> C {
+    pub(super) fn of<C: Count>(self, amount: C) -> C {
         match self {
             Self::Plus => amount,
             Self::Minus => amount.negated(),
@@ -67,7 +112,7 @@ impl Operand<f64> {
     }
 }
 
-impl<C: Amount> Operand<C> {
+impl<C: Count> Operand<C> {
     /// Adds or subtracts the buckets of `other`. Whether custom bounds had to be reconciled.
     pub(super) fn add(&mut self, other: &FloatHistogram, sign: Sign) -> bool {
         if self.schema != CUSTOM_BUCKETS_SCHEMA {
@@ -165,10 +210,7 @@ impl<C: Amount> Operand<C> {
 /// The zero count that `histogram` has with the larger threshold, which is raised to the end of a
 /// populated bucket if it lies inside one, and the threshold. Source: upstream
 /// `zeroCountForLargerThreshold`.
-pub(super) fn widened_zero_count<C: Amount>(
-    histogram: &FloatHistogram,
-    threshold: f64,
-) -> (C, f64) {
+pub(super) fn widened_zero_count<C: Count>(histogram: &FloatHistogram, threshold: f64) -> (C, f64) {
     let positive = walk(&histogram.positive_spans, &histogram.positive_buckets);
     let negative = walk(&histogram.negative_spans, &histogram.negative_buckets);
     let sides = [positive, negative].map(|side| side.map(|(index, count)| (index, C::of(count))));
@@ -176,7 +218,7 @@ pub(super) fn widened_zero_count<C: Amount>(
     widened(zero_count, sides, histogram.schema, threshold)
 }
 
-fn widened<C: Amount>(
+fn widened<C: Count>(
     zero_count: C,
     sides: [impl Iterator<Item = (i32, C)> + Clone; 2],
     schema: i32,
@@ -233,7 +275,7 @@ pub(super) fn common_bounds(a: &[f64], b: &[f64]) -> Arc<[f64]> {
 }
 
 /// Adds custom buckets to those of coarser bounds, which are all among theirs.
-pub(super) fn add_onto_bounds<C: Amount>(
+pub(super) fn add_onto_bounds<C: Count>(
     counts: &mut [C],
     common: &[f64],
     items: impl Iterator<Item = (i32, C)>,

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod estimates;
 mod properties;
 
 fn spans(pairs: &[(i32, u32)]) -> Vec<Span> {
@@ -309,4 +310,132 @@ fn texts_of_errors() {
     let buckets = 5;
     let error = HistogramError::CountMismatch { buckets, count: 6 };
     assert_eq!(integer(1.0, 6).validate(), Err(error));
+}
+
+#[test]
+fn compensated_sums_keep_small_numbers() {
+    let with_sum = |sum: f64, histogram: FloatHistogram| FloatHistogram { sum, ..histogram };
+    // The second list has another layout in each histogram, so that nothing is added in place.
+    let alike = [1.0, 1e100, 1.0, -1e100].map(|n| with_sum(n, positive(0, &[(1, 2)], &[n, n])));
+    let unlike = [
+        with_sum(1.0, positive(1, &[(1, 2)], &[0.5, 0.5])),
+        with_sum(1e100, with_zero(0.5, 0.0, positive(0, &[(1, 1)], &[1e100]))),
+        with_sum(1.0, positive(0, &[(1, 2)], &[1.0, 1.0])),
+        with_sum(
+            -1e100,
+            with_zero(0.25, 0.0, positive(2, &[(1, 4)], &[-1e100, 0.0, 0.0, 0.0])),
+        ),
+    ];
+    let bounds: [&[f64]; 4] = [&[1.0, 2.0], &[1.0, 3.0], &[1.0, 2.0, 3.0], &[1.0, 4.0]];
+    let numbers = [1.0, 1e100, 1.0, -1e100];
+    let customs: Vec<FloatHistogram> = numbers
+        .iter()
+        .zip(bounds)
+        .map(|(n, bounds)| with_sum(*n, custom(bounds, &[(0, 2)], &[*n, 0.0])))
+        .collect();
+    for (terms, expected) in [
+        (&alike[..], "{count:4, sum:2, (1,2]:2, (2,4]:2}"),
+        (&unlike, "{count:3, sum:2, (1,2]:2, (2,4]:1}"),
+        (&customs, "{count:2, sum:2, [-Inf,1]:2}"),
+    ] {
+        let mut sum = terms[0].clone();
+        let mut compensation = None;
+        for term in &terms[1..] {
+            sum.add_compensated(term, &mut compensation).unwrap();
+        }
+        sum.apply_compensation(&compensation.unwrap());
+        sum.compact(0);
+        assert_eq!(sum.to_string(), expected);
+    }
+}
+
+#[test]
+fn test_expressions() {
+    let mut all = with_zero(0.5, 2.0, positive(3, &[(2, 1), (1, 2)], &[1.0, 0.0, 2.5]));
+    all.negative_spans = spans(&[(-1, 2)]);
+    all.negative_buckets = vec![0.0, 4.0];
+    all.sum = f64::INFINITY;
+    all.counter_reset_hint = CounterResetHint::NotCounterReset;
+    for (histogram, text) in [
+        (FloatHistogram::default(), "{{}}"),
+        (
+            all,
+            "{{schema:3 count:5.5 sum:+Inf z_bucket:2 z_bucket_w:0.5 \
+             counter_reset_hint:not_reset offset:2 buckets:[1 0 0 2.5] n_buckets:[4]}}",
+        ),
+        (
+            custom(&[1.0, 2.5], &[(1, 2)], &[3.0, 4.0]),
+            "{{schema:-53 count:7 custom_values:[1 2.5] offset:1 buckets:[3 4]}}",
+        ),
+        (
+            positive(0, &[(0, 1), (1 << 29, 1)], &[1.0, 2.0]),
+            "{count:3, sum:0, (0.5,1]:1, (+Inf,+Inf]:2}",
+        ),
+    ] {
+        assert_eq!(histogram.to_test_expression(), text);
+    }
+}
+
+#[test]
+fn classic_histograms_become_custom_ones() {
+    type Buckets = &'static [(f64, f64)];
+    const INF: f64 = f64::INFINITY;
+    let classic = |buckets: Buckets, count: Option<f64>| {
+        let mut classic = ClassicHistogram::default();
+        count.into_iter().for_each(|count| classic.set_count(count));
+        classic.set_sum(1.5);
+        buckets
+            .iter()
+            .for_each(|(le, count)| classic.push_bucket(*le, *count));
+        classic.convert()
+    };
+    let cases: &[(Buckets, Option<f64>, &str)] = &[
+        (
+            &[(2.0, 3.0), (1.0, 1.0), (INF, 4.0)],
+            Some(4.0),
+            "{{schema:-53 count:4 sum:1.5 custom_values:[1 2] buckets:[1 2 1]}}",
+        ),
+        (
+            &[(1.0, 1.0), (2.0, 1.5), (2.0, 9.0)],
+            None,
+            "{{schema:-53 count:1.5 sum:1.5 custom_values:[1 2] buckets:[1 0.5]}}",
+        ),
+        (
+            &[],
+            Some(7.0),
+            "{{schema:-53 count:7 sum:1.5 custom_values:[] buckets:[7]}}",
+        ),
+        (&[(f64::NAN, 1.0)], None, "bucket boundary must not be NaN"),
+        (
+            &[(0.5, -1.0)],
+            None,
+            "bucket count must be non-negative: le=0.5, count=-1",
+        ),
+        (&[], Some(-2.0), "count must be non-negative: count=-2"),
+        (
+            &[(1.0, 3.0), (2.0, 2.0)],
+            None,
+            "count is not cumulative: 2 < 3",
+        ),
+        (&[(1.0, 3.0)], Some(2.0), "count is not cumulative: 2 < 3"),
+        (
+            &[(INF, 3.0)],
+            Some(2.0),
+            "count mismatch: count=2 != le=+Inf count=3",
+        ),
+    ];
+    for (buckets, count, expected) in cases {
+        let found = match classic(buckets, *count) {
+            Ok(histogram) => {
+                let is_whole = buckets.iter().all(|(_, count)| count.fract() == 0.0);
+                assert_eq!(matches!(histogram, Histogram::Integer(_)), is_whole);
+                assert_eq!(histogram.to_float().validate(), Ok(()));
+                histogram.to_float().to_test_expression()
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(found, *expected);
+    }
+    assert_eq!(ClassicPart::of_name("a_sum"), Some((ClassicPart::Sum, "a")));
+    assert_eq!(ClassicPart::of_name("a_created"), None);
 }

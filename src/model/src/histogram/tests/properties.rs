@@ -211,6 +211,45 @@ proptest! {
     }
 
     #[test]
+    fn compensated_sums_of_whole_numbers_are_sums(
+        terms in proptest::collection::vec(exponential(), 2..5),
+    ) {
+        let (mut sum, mut plain) = (terms[0].clone(), terms[0].clone());
+        let mut compensation = None;
+        for term in &terms[1..] {
+            sum.add_compensated(term, &mut compensation).unwrap();
+            plain.add(term).unwrap();
+        }
+        sum.apply_compensation(&compensation.unwrap_or_default());
+        sum.compact(0);
+        plain.compact(0);
+        prop_assert_eq!(sum, plain);
+    }
+
+    #[test]
+    fn trimming_splits(histogram in exponential(), bound in -20.0..20.0_f64) {
+        let (below, above) = (histogram.trim_upper(bound), histogram.trim_lower(bound));
+        prop_assert_eq!((below.validate(), above.validate()), (Ok(()), Ok(())));
+        prop_assert!((below.count + above.count - histogram.count).abs() < 1e-6);
+        for half in [below, above] {
+            prop_assert!((total(&half) - half.count).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn quantiles_rise_with_phi(
+        histogram in prop_oneof![exponential(), custom()],
+        phis in proptest::collection::vec(0.0..=1.0_f64, 2),
+    ) {
+        prop_assume!(histogram.count > 0.0);
+        let (low, high) = (phis[0].min(phis[1]), phis[0].max(phis[1]));
+        let (at_low, at_high) = (histogram.quantile(low), histogram.quantile(high));
+        prop_assert!(at_low <= at_high + 1e-9 * at_high.abs(), "{at_low} {at_high}");
+        let fraction = histogram.fraction(at_low, at_high);
+        prop_assert!(fraction >= 0.0 && fraction <= high + 1e-9);
+    }
+
+    #[test]
     fn nothing_panics(a in absurd(), b in absurd(), max in 0..10_usize) {
         let _ = (a.validate(), a.to_string(), a.is_reset_of(&b), a.means_same(&b));
         let _ = (a.all_buckets().count(), a.all_buckets_reverse().count(), a.size_in_samples());
@@ -221,5 +260,12 @@ proptest! {
         sum.compact(max);
         sum.divide(0.0);
         let _ = a.to_schema(b.schema).all_buckets().count();
+        let mut compensation = None;
+        let mut sum = a.clone();
+        let _ = sum.add_compensated(&b, &mut compensation);
+        let _ = sum.add_compensated(&a, &mut compensation);
+        sum.apply_compensation(&compensation.unwrap_or_default());
+        let _ = (a.quantile(b.sum), a.quantile(0.5), a.fraction(b.sum, b.count), a.variance());
+        let _ = (a.trim_upper(b.sum), a.trim_lower(b.sum), a.to_test_expression());
     }
 }

@@ -3,28 +3,28 @@
 
 /// A sum and the part of it that rounding took away.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct KahanSum {
+pub struct KahanSum {
     /// The rounded sum.
-    pub(crate) sum: f64,
+    pub sum: f64,
     /// What has to be added to it.
-    pub(crate) compensation: f64,
+    pub compensation: f64,
 }
 
 impl KahanSum {
     /// The empty sum.
-    pub(crate) const EMPTY: Self = Self {
+    pub const EMPTY: Self = Self {
         sum: 0.0,
         compensation: 0.0,
     };
 
     /// Adds a value.
-    pub(crate) fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         let (sum, compensation) = add(self.sum, self.compensation, value);
         *self = Self { sum, compensation };
     }
 
     /// Adds another sum.
-    pub(crate) fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.add(other.sum);
         if self.sum.is_finite() {
             self.compensation += other.compensation;
@@ -32,7 +32,8 @@ impl KahanSum {
     }
 
     /// The value of the sum.
-    pub(crate) fn total(&self) -> f64 {
+    #[must_use]
+    pub fn total(&self) -> f64 {
         self.sum + self.compensation
     }
 }
@@ -40,7 +41,8 @@ impl KahanSum {
 /// One step of the summation: new sum and new compensation. Without branches, so that a loop over
 /// independent sums becomes vector code.
 #[inline]
-pub(crate) fn add(sum: f64, compensation: f64, value: f64) -> (f64, f64) {
+#[must_use]
+pub fn add(sum: f64, compensation: f64, value: f64) -> (f64, f64) {
     let total = sum + value;
     let sum_is_larger = sum.abs() >= value.abs();
     let larger = if sum_is_larger { sum } else { value };
