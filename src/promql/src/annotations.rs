@@ -9,7 +9,7 @@ use promql_syntax::line_and_column;
 
 pub(crate) use text::{Annotation, HistogramOperation, Monotonicity};
 
-/// Warnings and infos, each text once, in the order in which they came up.
+/// Warnings and infos, each text once, in order of where they point to in the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
     /// Results may be wrong.
@@ -59,6 +59,8 @@ struct Found {
 
 #[derive(Debug)]
 struct Entry {
+    /// Where it points to in the query.
+    start: usize,
     text: String,
     position: String,
     is_warning: bool,
@@ -87,6 +89,7 @@ impl Notes {
             None => {
                 by_text.insert(key, entries.len());
                 entries.push(Entry {
+                    start: pos.start,
                     text,
                     position,
                     is_warning: annotation.is_warning(),
@@ -111,9 +114,12 @@ impl Notes {
         format!(" ({})", line_and_column(&self.query, pos.start))
     }
 
-    /// What was collected.
+    /// What was collected, in order of positions and texts: threads may have come in any order.
     pub(crate) fn take(&self) -> Annotations {
-        let found = std::mem::take(&mut *self.found.lock());
+        let mut found = std::mem::take(&mut *self.found.lock());
+        found
+            .entries
+            .sort_by(|a, b| (a.start, &a.text).cmp(&(b.start, &b.text)));
         let mut annotations = Annotations::default();
         for entry in found.entries {
             let detail = entry

@@ -5,7 +5,7 @@ mod trace;
 
 use std::sync::Arc;
 
-use base::SharedStopwatch;
+use base::{CpuPool, SharedStopwatch};
 use model::{PromDuration, Timestamp};
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 use storage::Queryable;
@@ -16,7 +16,9 @@ use crate::explain::{Analysis, PlanTrace};
 use crate::limits::{Limits, StopCheck};
 use crate::operators::{BuildContext, Meter, NameRemoval, Shared, TypeLabels};
 use crate::optimise::optimise;
-use crate::plan::{Plan, PlanOptions, QueryTimes, build, number_nodes, resolve_ranges};
+use crate::plan::{
+    Plan, PlanOptions, QueryTimes, build, mark_pipelines, number_nodes, resolve_ranges,
+};
 use crate::result::{QueryResult, QueryStats, Value};
 use trace::Tracer;
 
@@ -37,6 +39,9 @@ pub struct EngineOptions {
     pub type_and_unit_labels: TypeLabels,
     /// Whether functions over counters look at since when samples have been counting.
     pub use_start_timestamps: bool,
+    /// Threads that help with large queries; without them a query runs on its caller's thread
+    /// alone. Results are the same.
+    pub workers: Option<CpuPool>,
     /// What the parser accepts.
     pub parser: ParserOptions,
 }
@@ -52,6 +57,7 @@ impl Default for EngineOptions {
             name_removal: NameRemoval::Immediate,
             type_and_unit_labels: TypeLabels::Ignored,
             use_start_timestamps: false,
+            workers: None,
             parser: ParserOptions::default(),
         }
     }
@@ -292,6 +298,7 @@ impl Engine {
             }
         });
         resolve_ranges(&mut plan);
+        mark_pipelines(&mut plan);
         Ok(Some(plan))
     }
 
@@ -335,6 +342,9 @@ impl Engine {
         let mut build_context = BuildContext::new(storage, shared.clone(), run.times);
         if let Some(meter) = run.meter {
             build_context.measure(meter);
+        }
+        if let Some(workers) = &self.options.workers {
+            build_context.help(workers.clone());
         }
         let value = collect::collect(run.plan, run.times, &shared, &mut build_context)?;
         Ok(QueryResult {

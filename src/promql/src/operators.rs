@@ -6,6 +6,7 @@ pub(crate) mod binary;
 mod build;
 pub(crate) mod call;
 mod constant;
+mod exchange;
 mod group_key;
 mod invariant;
 mod matrix;
@@ -18,6 +19,7 @@ mod smoothed;
 mod sort;
 mod subquery;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::Labels;
@@ -93,6 +95,12 @@ pub(crate) trait Operator: Send {
     /// The data of the next series, in the order of [`Operator::series`]. What `out` holds before
     /// does not matter. Must not be called more often than there are series.
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError>;
+
+    /// A reader of some series alone, to be used on another thread, once the series are known;
+    /// `None` where series are not computed independently of each other.
+    fn fork(&self, _series: Range<usize>) -> Option<Box<dyn Operator>> {
+        None
+    }
 }
 
 /// Computes a range vector.
@@ -102,6 +110,11 @@ pub(crate) trait RangeOperator: Send {
 
     /// The samples of the next series that lie in any step's window; stale markers are left out.
     fn next(&mut self, out: &mut Columns) -> Result<(), EngineError>;
+
+    /// As [`Operator::fork`].
+    fn fork(&self, _series: Range<usize>) -> Option<Box<dyn RangeOperator>> {
+        None
+    }
 }
 
 /// How much memory a list of series takes.

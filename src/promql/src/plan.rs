@@ -4,6 +4,7 @@
 mod build;
 mod display;
 mod duration;
+mod pipelines;
 mod ranges;
 
 use model::{Matcher, PromDuration, TimeRange};
@@ -11,6 +12,7 @@ use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatch
 use promql_syntax::functions::Function;
 
 pub(crate) use build::build;
+pub(crate) use pipelines::{Pipeline, mark_pipelines};
 pub(crate) use ranges::resolve_ranges;
 
 use crate::grid::Grid;
@@ -59,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) pos: PosRange,
     /// Its number in the plan that is run, for measuring; set by [`number_nodes`].
     pub(crate) id: usize,
+    /// Whether its series can be computed independently of each other; set by [`mark_pipelines`].
+    pub(crate) pipeline: Option<Pipeline>,
 }
 
 /// The computations.
@@ -184,7 +188,12 @@ pub(crate) struct Call {
 
 impl Node {
     pub(crate) fn new(kind: NodeKind, pos: PosRange) -> Self {
-        Self { kind, pos, id: 0 }
+        Self {
+            kind,
+            pos,
+            id: 0,
+            pipeline: None,
+        }
     }
 
     /// The type of the result.

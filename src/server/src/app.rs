@@ -262,11 +262,19 @@ fn parts(
     registry: &Registry,
 ) -> Result<Parts, StartError> {
     let threads = host::processors();
-    let pool =
-        |name: &str| CpuPool::start(name, threads, POOL_QUEUE).map_err(StartError::Resources);
+    let start = |name: &str, threads| {
+        CpuPool::start(name, threads, POOL_QUEUE).map_err(StartError::Resources)
+    };
+    let pool = |name: &str| start(name, threads);
+    // Whoever runs a query works too.
+    let workers = match threads {
+        0 | 1 => None,
+        threads => Some(start("query-help", threads - 1)?),
+    };
     let engine = EngineOptions {
         lookback_delta: options.lookback_delta,
         max_samples: options.query_max_samples,
+        workers,
         ..EngineOptions::default()
     };
     Ok(Parts {

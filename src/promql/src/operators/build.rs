@@ -4,6 +4,7 @@ mod calls;
 
 use std::sync::Arc;
 
+use base::CpuPool;
 use hashbrown::HashMap;
 use model::TimeRange;
 use promql_syntax::ast::{AggregateOp, BinaryOp, FillValues, ValueType, WindowEdges};
@@ -19,6 +20,7 @@ use super::binary::{
 };
 use super::call::MapOperator;
 use super::constant::NumberOperator;
+use super::exchange::ExchangeOperator;
 use super::invariant::InvariantOperator;
 use super::matrix::MatrixOperator;
 use super::measured::Meter;
@@ -42,6 +44,10 @@ pub(crate) struct BuildContext<'a> {
     queriers: HashMap<(i64, i64), Arc<dyn Querier>>,
     /// Measures every operator; only where an analysis was asked for.
     meter: Option<Meter>,
+    /// Threads that help.
+    workers: Option<CpuPool>,
+    /// Whether the node that is built is part of a larger pipeline.
+    in_pipeline: bool,
 }
 
 impl<'a> BuildContext<'a> {
@@ -52,12 +58,19 @@ impl<'a> BuildContext<'a> {
             times,
             queriers: HashMap::new(),
             meter: None,
+            workers: None,
+            in_pipeline: false,
         }
     }
 
     /// Measures the operators that are built from now on.
     pub(crate) fn measure(&mut self, meter: Meter) {
         self.meter = Some(meter);
+    }
+
+    /// Lets these threads help with large parts.
+    pub(crate) fn help(&mut self, workers: CpuPool) {
+        self.workers = Some(workers);
     }
 
     fn querier(&mut self, range: TimeRange) -> Result<Arc<dyn Querier>, EngineError> {
@@ -80,6 +93,7 @@ pub(crate) fn build(
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
+    let is_inner = std::mem::replace(&mut context.in_pipeline, node.pipeline.is_some());
     let operator = match &node.kind {
         NodeKind::Number(value) => Box::new(NumberOperator::new(grid.count(), *value)),
         NodeKind::Selector(selector) => build_selector(selector, grid, context)?,
@@ -103,10 +117,33 @@ pub(crate) fn build(
             return Err(unsupported("here", node));
         }
     };
-    Ok(match &context.meter {
-        Some(meter) => meter.operator(node, operator),
-        None => operator,
-    })
+    context.in_pipeline = is_inner;
+    Ok(finished(operator, node, grid, context))
+}
+
+/// The operator measured, and on several threads, where that is wanted.
+#[inline(never)]
+fn finished(
+    mut operator: Box<dyn Operator>,
+    node: &Node,
+    grid: Grid,
+    context: &BuildContext<'_>,
+) -> Box<dyn Operator> {
+    if let Some(meter) = &context.meter {
+        operator = meter.operator(node, operator);
+    }
+    match (node.pipeline, &context.workers) {
+        (Some(pipeline), Some(workers)) if !context.in_pipeline => {
+            let (workers, shared) = (workers.clone(), context.shared.clone());
+            Box::new(ExchangeOperator::new(
+                operator,
+                (pipeline, grid.count()),
+                workers,
+                shared,
+            ))
+        }
+        _ => operator,
+    }
 }
 
 fn unsupported(place: &str, node: &Node) -> EngineError {

@@ -1,5 +1,6 @@
 //! Range selectors: all samples that lie in any step's window.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::PromDuration;
@@ -41,6 +42,12 @@ impl RangeOperator for MatrixOperator {
         self.reader.next(out)?;
         remove_stale(out);
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn RangeOperator>> {
+        Some(Box::new(Self {
+            reader: self.reader.fork(series.start),
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Measures operators: time, series, samples, bytes. Exists only where an analysis was asked for, so
 //! that it costs nothing otherwise.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -134,6 +135,13 @@ impl Operator for Measured<dyn Operator> {
             .add_samples(out.present.count(), size_of::<f64>());
         Ok(())
     }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self {
+            probe: self.probe.clone(),
+            inner: self.inner.fork(series)?,
+        }))
+    }
 }
 
 impl RangeOperator for Measured<dyn RangeOperator> {
@@ -147,5 +155,12 @@ impl RangeOperator for Measured<dyn RangeOperator> {
         self.probe.timed(|| self.inner.next(out))?;
         self.probe.add_samples(out.len(), size_of::<(i64, f64)>());
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn RangeOperator>> {
+        Some(Box::new(Self {
+            probe: self.probe.clone(),
+            inner: self.inner.fork(series)?,
+        }))
     }
 }

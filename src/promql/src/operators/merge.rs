@@ -1,5 +1,7 @@
 //! Makes one series of those that have the same labels, as happens when names are dropped.
 
+use std::ops::Range;
+
 use hashbrown::HashMap;
 
 use super::{
@@ -119,6 +121,13 @@ impl Operator for MergeOperator {
         match &mut self.merged {
             None => self.input.next(out),
             Some(merged) => merged.next(&mut *self.input, &self.shared, out),
+        }
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        match &self.merged {
+            None => self.input.fork(series),
+            Some(_) => None,
         }
     }
 }

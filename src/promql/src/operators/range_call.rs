@@ -1,5 +1,8 @@
 //! Functions over range vectors: each series' windows become one slice.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
@@ -99,13 +102,13 @@ impl WindowReader {
 pub(crate) struct RangeCallOperator {
     reader: WindowReader,
     scalars: Vec<Box<dyn Operator>>,
-    scalar_values: Vec<Vec<f64>>,
+    scalar_values: Arc<[Vec<f64>]>,
     function: RangeFunction,
     function_trait: RangeTrait,
     shared: Shared,
     scratch: Scratch,
     /// The series' labels, for infos about those that are no counters.
-    metas: Vec<SeriesMeta>,
+    metas: Arc<[SeriesMeta]>,
     next_series: usize,
     noted_name: Option<String>,
 }
@@ -121,12 +124,12 @@ impl RangeCallOperator {
         Self {
             reader: WindowReader::new(input, shape, &shared),
             scalars,
-            scalar_values: Vec::new(),
+            scalar_values: Arc::default(),
             function,
             function_trait,
             shared,
             scratch: Scratch::default(),
-            metas: Vec::new(),
+            metas: Arc::default(),
             next_series: 0,
             noted_name: None,
         }
@@ -166,12 +169,14 @@ impl RangeCallOperator {
 
 impl Operator for RangeCallOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        for scalar in &mut self.scalars {
-            self.scalar_values.push(read_scalar(&mut **scalar)?);
-        }
+        self.scalar_values = self
+            .scalars
+            .iter_mut()
+            .map(|scalar| read_scalar(&mut **scalar))
+            .collect::<Result<_, _>>()?;
         let metas = self.reader.series()?;
         if self.function_trait == RangeTrait::ForCounters {
-            self.metas.clone_from(&metas);
+            self.metas = metas.clone().into();
         }
         Ok(metas)
     }
@@ -193,6 +198,22 @@ impl Operator for RangeCallOperator {
             self.note_non_counter(index);
         }
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        let input = self.reader.input.fork(series.clone())?;
+        Some(Box::new(Self {
+            reader: WindowReader::new(input, self.reader.shape, &self.shared),
+            scalars: Vec::new(),
+            scalar_values: Arc::clone(&self.scalar_values),
+            function: self.function,
+            function_trait: self.function_trait,
+            shared: self.shared.clone(),
+            scratch: Scratch::default(),
+            metas: Arc::clone(&self.metas),
+            next_series: series.start,
+            noted_name: None,
+        }))
     }
 }
 

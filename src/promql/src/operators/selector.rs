@@ -1,5 +1,6 @@
 //! Instant selectors: for each step the newest sample that is not too old.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use storage::{Columns, Querier, SelectHints, SeriesSet};
@@ -13,11 +14,11 @@ use crate::slice::SeriesSlice;
 
 /// The series of a selector, read one after the other.
 pub(crate) struct SeriesReader {
-    selector: Selector,
+    selector: Arc<Selector>,
     reference: Reference,
     querier: Arc<dyn Querier>,
     shared: Shared,
-    set: Option<Box<dyn SeriesSet>>,
+    set: Option<Arc<dyn SeriesSet>>,
     next_series: usize,
     labels: Reservation,
     samples: Reservation,
@@ -33,7 +34,7 @@ impl SeriesReader {
         let labels = Reservation::empty(&shared.limits);
         let samples = Reservation::empty(&shared.limits);
         Self {
-            selector: selector.clone(),
+            selector: Arc::new(selector.clone()),
             reference: grid.reference(selector.at_ms, selector.offset_ms),
             querier,
             shared,
@@ -57,13 +58,27 @@ impl SeriesReader {
     /// Finds the series. `hints` tells storage what is going to be done with them.
     pub(crate) fn series(&mut self, hints: SelectHints) -> Result<Vec<SeriesMeta>, EngineError> {
         self.shared.limits.check()?;
-        let set = self.querier.select(&self.selector.matchers, hints)?;
+        let set: Arc<dyn SeriesSet> = self.querier.select(&self.selector.matchers, hints)?.into();
         let metas: Vec<SeriesMeta> = (0..set.len())
             .map(|index| SeriesMeta::new(set.labels(index)))
             .collect();
         self.labels.set(metas_bytes(&metas), 0)?;
         self.set = Some(set);
         Ok(metas)
+    }
+
+    /// A reader of the series from this one on, for another thread.
+    pub(crate) fn fork(&self, first_series: usize) -> Self {
+        Self {
+            selector: Arc::clone(&self.selector),
+            reference: self.reference,
+            querier: Arc::clone(&self.querier),
+            shared: self.shared.clone(),
+            set: self.set.clone(),
+            next_series: first_series,
+            labels: Reservation::empty(&self.shared.limits),
+            samples: Reservation::empty(&self.shared.limits),
+        }
     }
 
     /// Reads the samples of the next series, stale markers included.
@@ -179,6 +194,15 @@ impl Operator for SelectorOperator {
             out.reset(reference.count());
         }
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self {
+            reader: self.reader.fork(series.start),
+            output: self.output,
+            shared: self.shared.clone(),
+            columns: Columns::default(),
+        }))
     }
 }
 

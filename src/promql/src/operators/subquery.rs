@@ -1,5 +1,6 @@
 //! Subqueries: the values of an instant vector, at steps of their own, as samples of windows.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use storage::Columns;
@@ -38,14 +39,20 @@ impl SubqueryOperator {
             memory,
         }
     }
+
+    /// The steps can be many more than those of the query, whatever the data is.
+    fn reserve(&mut self) -> Result<(), EngineError> {
+        let bytes = self
+            .grid
+            .count()
+            .saturating_mul(size_of::<(i64, f64, f64)>());
+        self.memory.set(bytes, 0)
+    }
 }
 
 impl RangeOperator for SubqueryOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        // The steps can be many more than those of the query, whatever the data is.
-        let steps = self.grid.count();
-        self.memory
-            .set(steps.saturating_mul(size_of::<(i64, f64, f64)>()), 0)?;
+        self.reserve()?;
         self.input.series()
     }
 
@@ -56,6 +63,7 @@ impl RangeOperator for SubqueryOperator {
             self.steps_since_check = 0;
             self.shared.limits.check()?;
         }
+        self.reserve()?;
         out.clear();
         self.input.next(&mut self.slice)?;
         for step in self.slice.present.iter() {
@@ -66,6 +74,11 @@ impl RangeOperator for SubqueryOperator {
             }
         }
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn RangeOperator>> {
+        let input = self.input.fork(series)?;
+        Some(Box::new(Self::new(input, self.grid, self.shared.clone())))
     }
 }
 

@@ -1,5 +1,8 @@
 //! Operators between a vector and a scalar.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::{ComparisonResult, Operation};
 use crate::error::EngineError;
 use crate::operators::range_call::read_scalar;
@@ -17,8 +20,9 @@ pub(crate) enum ScalarSide {
 /// part.
 pub(crate) struct WithScalarOperator {
     input: Box<dyn Operator>,
-    scalar: Box<dyn Operator>,
-    scalar_values: Vec<f64>,
+    /// Read with the labels; not there in readers on other threads.
+    scalar: Option<Box<dyn Operator>>,
+    scalar_values: Arc<[f64]>,
     side: ScalarSide,
     operation: Operation,
     result: ComparisonResult,
@@ -33,8 +37,8 @@ impl WithScalarOperator {
     ) -> Self {
         Self {
             input,
-            scalar,
-            scalar_values: Vec::new(),
+            scalar: Some(scalar),
+            scalar_values: Arc::default(),
             side,
             operation,
             result,
@@ -51,7 +55,9 @@ impl WithScalarOperator {
 
 impl Operator for WithScalarOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        self.scalar_values = read_scalar(&mut *self.scalar)?;
+        if let Some(scalar) = &mut self.scalar {
+            self.scalar_values = read_scalar(&mut **scalar)?.into();
+        }
         self.input.series()
     }
 
@@ -60,7 +66,7 @@ impl Operator for WithScalarOperator {
         let SeriesSlice {
             values, present, ..
         } = out;
-        let scalars = &self.scalar_values;
+        let scalars = &*self.scalar_values;
         match (self.operation, self.result) {
             (Operation::Arithmetic(function), _) => {
                 let pairs = values.iter_mut().zip(scalars);
@@ -84,5 +90,15 @@ impl Operator for WithScalarOperator {
             }
         }
         Ok(())
+    }
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self {
+            input: self.input.fork(series)?,
+            scalar: None,
+            scalar_values: Arc::clone(&self.scalar_values),
+            side: self.side,
+            operation: self.operation,
+            result: self.result,
+        }))
     }
 }

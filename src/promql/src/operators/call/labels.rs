@@ -1,5 +1,7 @@
 //! `label_replace` and `label_join`: other labels, the same data.
 
+use std::ops::Range;
+
 use crate::error::EngineError;
 use crate::functions::labels::LabelChange;
 use crate::operators::{Operator, SeriesMeta};
@@ -28,5 +30,9 @@ impl Operator for LabelOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        self.input.fork(series)
     }
 }

@@ -1,6 +1,9 @@
 //! Functions that change each value on its own. Names stay: dropping them is the merge operator's
 //! part. Only floats are changed; histograms are left out unless an operator says otherwise.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::calendar::CivilTime;
 use crate::error::EngineError;
 use crate::grid::Grid;
@@ -34,6 +37,10 @@ impl Operator for MapOperator {
         }
         Ok(())
     }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self::new(self.input.fork(series)?, self.function)))
+    }
 }
 
 /// Applies a function to each value and the scalars of its step.
@@ -41,7 +48,9 @@ pub(crate) struct MapWithOperator {
     input: Box<dyn Operator>,
     scalars: Vec<Box<dyn Operator>>,
     /// The scalars of all steps, step by step.
-    by_step: Vec<f64>,
+    by_step: Arc<[f64]>,
+    /// How many scalars each step has.
+    width: usize,
     function: fn(f64, &[f64]) -> Option<f64>,
 }
 
@@ -54,7 +63,8 @@ impl MapWithOperator {
         Self {
             input,
             scalars,
-            by_step: Vec::new(),
+            by_step: Arc::default(),
+            width: 0,
             function,
         }
     }
@@ -66,6 +76,7 @@ impl Operator for MapWithOperator {
         for scalar in &mut self.scalars {
             columns.push(read_scalar(&mut **scalar)?);
         }
+        self.width = columns.len();
         let steps = columns.first().map_or(0, Vec::len);
         self.by_step = (0..steps)
             .flat_map(|step| columns.iter().map(move |column| column[step]))
@@ -76,7 +87,7 @@ impl Operator for MapWithOperator {
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
         out.keep_floats();
-        let width = self.scalars.len();
+        let width = self.width;
         let SeriesSlice {
             values, present, ..
         } = out;
@@ -91,6 +102,16 @@ impl Operator for MapWithOperator {
             }
         });
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self {
+            input: self.input.fork(series)?,
+            scalars: Vec::new(),
+            by_step: Arc::clone(&self.by_step),
+            width: self.width,
+            function: self.function,
+        }))
     }
 }
 
@@ -120,6 +141,10 @@ impl Operator for DateOperator {
         }
         Ok(())
     }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self::new(self.input.fork(series)?, self.part)))
+    }
 }
 
 /// `timestamp` of anything but a selector: the time of the step.
@@ -147,6 +172,10 @@ impl Operator for TimestampOperator {
             *value = seconds(at_ms);
         }
         Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self::new(self.input.fork(series)?, self.grid)))
     }
 }
 

@@ -1,0 +1,235 @@
+//! The tiles of one pipeline: who computes which, and which are ready.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use base::CpuPool;
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::EngineError;
+use crate::limits::Reservation;
+use crate::operators::{Operator, Shared};
+use crate::slice::SeriesSlice;
+
+/// Series of a tile. As many as storage fetches together.
+pub(super) const SERIES_PER_TILE: u64 = 64;
+/// Points of a tile; with very many steps it has fewer series.
+const POINTS_PER_TILE: usize = 1 << 16;
+/// Tiles that may be ready or under work for each thread, so that nobody waits and memory is
+/// bounded.
+const TILES_AHEAD: usize = 3;
+
+/// Computed series of a tile, in order.
+#[derive(Default)]
+pub(super) struct Tile {
+    pub(super) slices: Vec<SeriesSlice>,
+    memory: Option<Reservation>,
+}
+
+/// A pipeline that several threads work on.
+pub(super) struct Work {
+    /// Gives out readers of its series; never read itself.
+    input: Mutex<Box<dyn Operator>>,
+    series: usize,
+    steps: usize,
+    series_per_tile: usize,
+    helpers_wanted: usize,
+    shared: Shared,
+    progress: Mutex<Progress>,
+    ready: Condvar,
+}
+
+struct Progress {
+    /// The tile that nobody works on yet.
+    unclaimed: usize,
+    /// Tiles that were claimed and are not read yet; the first is number `read`.
+    claimed: VecDeque<Slot>,
+    read: usize,
+    helpers: usize,
+    is_closed: bool,
+    /// Tiles that were read, to be filled again.
+    used: Vec<Tile>,
+}
+
+enum Slot {
+    /// Somebody works on it.
+    Running,
+    Done(Result<Tile, EngineError>),
+    /// Whoever worked on it is gone without a result.
+    Abandoned,
+}
+
+impl Work {
+    /// The work on an operator whose series are known.
+    pub(super) fn new(
+        input: Box<dyn Operator>,
+        (series, steps): (usize, usize),
+        threads: usize,
+        shared: Shared,
+    ) -> Self {
+        let most = usize::try_from(SERIES_PER_TILE).unwrap_or(usize::MAX);
+        Self {
+            input: Mutex::new(input),
+            series,
+            steps,
+            series_per_tile: (POINTS_PER_TILE / steps.max(1)).clamp(1, most),
+            helpers_wanted: threads,
+            shared,
+            progress: Mutex::new(Progress {
+                unclaimed: 0,
+                claimed: VecDeque::new(),
+                read: 0,
+                helpers: 0,
+                is_closed: false,
+                used: Vec::new(),
+            }),
+            ready: Condvar::new(),
+        }
+    }
+
+    fn tiles(&self) -> usize {
+        self.series.div_ceil(self.series_per_tile)
+    }
+
+    fn series_of(&self, tile: usize) -> Range<usize> {
+        let first = tile.saturating_mul(self.series_per_tile).min(self.series);
+        first..(first + self.series_per_tile).min(self.series)
+    }
+
+    /// Whether a helper may begin a tile.
+    fn has_room(&self, progress: &Progress) -> bool {
+        let ahead = progress.unclaimed - progress.read;
+        !progress.is_closed
+            && progress.unclaimed < self.tiles()
+            && ahead < TILES_AHEAD * (self.helpers_wanted + 1)
+    }
+
+    /// Asks the pool for as many threads as there is work for. A full pool is no harm.
+    pub(super) fn call_helpers(self: &Arc<Self>, pool: &CpuPool) {
+        loop {
+            {
+                let mut progress = self.progress.lock();
+                if progress.helpers >= self.helpers_wanted || !self.has_room(&progress) {
+                    return;
+                }
+                progress.helpers += 1;
+            }
+            let helper = Helper(Arc::clone(self));
+            if pool.spawn(move || helper.work()).is_err() {
+                // The helper was dropped, and counts no more.
+                return;
+            }
+        }
+    }
+
+    /// The tile of this number; called for one after the other. `used` is one that was read.
+    pub(super) fn take(&self, tile: usize, used: Tile) -> Result<Tile, EngineError> {
+        let mut progress = self.progress.lock();
+        if !used.slices.is_empty() {
+            progress.used.push(used);
+        }
+        debug_assert_eq!(progress.read, tile, "tiles are read in order");
+        if progress.unclaimed == tile {
+            progress.unclaimed += 1;
+            progress.read += 1;
+            let used = progress.used.pop().unwrap_or_default();
+            drop(progress);
+            return self.compute(tile, used);
+        }
+        loop {
+            match progress.claimed.front() {
+                Some(Slot::Running) => self.ready.wait(&mut progress),
+                Some(Slot::Done(_) | Slot::Abandoned) | None => break,
+            }
+        }
+        progress.read += 1;
+        match progress.claimed.pop_front() {
+            Some(Slot::Done(result)) => result,
+            Some(Slot::Running | Slot::Abandoned) | None => {
+                drop(progress);
+                self.compute(tile, Tile::default())
+            }
+        }
+    }
+
+    /// Nobody reads any more.
+    pub(super) fn close(&self) {
+        self.progress.lock().is_closed = true;
+    }
+
+    fn compute(&self, tile: usize, mut into: Tile) -> Result<Tile, EngineError> {
+        self.shared.limits.check()?;
+        let series = self.series_of(tile);
+        let count = series.len();
+        let Some(mut reader) = self.input.lock().fork(series) else {
+            return Err(EngineError::Unsupported("this part of a query".to_owned()));
+        };
+        if into.memory.is_none() {
+            let cells = self.steps.saturating_mul(count);
+            into.memory = Some(Reservation::slice(&self.shared.limits, cells, 0)?);
+        }
+        into.slices.resize_with(count, SeriesSlice::default);
+        for slice in &mut into.slices {
+            reader.next(slice)?;
+        }
+        Ok(into)
+    }
+}
+
+/// A thread of the pool that helps.
+struct Helper(Arc<Work>);
+
+impl Helper {
+    fn work(&self) {
+        let work = &self.0;
+        loop {
+            let (tile, used) = {
+                let mut progress = work.progress.lock();
+                if !work.has_room(&progress) {
+                    return;
+                }
+                let tile = progress.unclaimed;
+                progress.unclaimed += 1;
+                progress.claimed.push_back(Slot::Running);
+                (tile, progress.used.pop().unwrap_or_default())
+            };
+            let claim = Claim { work, tile };
+            let result = work.compute(tile, used);
+            claim.settle(Slot::Done(result));
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.0.progress.lock().helpers -= 1;
+    }
+}
+
+/// A tile under work, given up when dropped.
+struct Claim<'a> {
+    work: &'a Work,
+    tile: usize,
+}
+
+impl Claim<'_> {
+    fn settle(&self, slot: Slot) {
+        let mut progress = self.work.progress.lock();
+        // Once settled it may have been read.
+        let place = self.tile.checked_sub(progress.read);
+        if let Some(running) = place.and_then(|place| progress.claimed.get_mut(place))
+            && matches!(running, Slot::Running)
+        {
+            *running = slot;
+        }
+        drop(progress);
+        self.work.ready.notify_all();
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.settle(Slot::Abandoned);
+    }
+}
