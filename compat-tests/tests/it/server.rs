@@ -90,12 +90,18 @@ fn reloads_on_hangup_and_keeps_the_old_configuration_when_the_new_one_is_bad() {
     assert_eq!(jobs(), 0);
     let one = "scrape_configs: [{job_name: a, static_configs: [{targets: ['127.0.0.1:1']}]}]\n";
     std::fs::write(&config, one).unwrap();
-    firewatch.server.signal("HUP").unwrap();
+    firewatch
+        .server
+        .signal(testkit::process::Signal::Hangup)
+        .unwrap();
     wait_until("the target is there", Duration::from_secs(30), || {
         jobs() == 1
     });
     std::fs::write(&config, "nonsense: 1\n").unwrap();
-    firewatch.server.signal("HUP").unwrap();
+    firewatch
+        .server
+        .signal(testkit::process::Signal::Hangup)
+        .unwrap();
     wait_until("the failure is counted", Duration::from_secs(30), || {
         let metrics = firewatch.client.get("/metrics").unwrap().body;
         metrics

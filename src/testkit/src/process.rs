@@ -41,6 +41,16 @@ pub enum ProcessError {
     Facts(#[source] std::io::Error),
 }
 
+/// What a server can be told by the operating system. Sent without the program `kill`, which bare
+/// machines lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Read the configuration again.
+    Hangup,
+    /// Stop the clean way.
+    Terminate,
+}
+
 /// What a process has used.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
@@ -117,24 +127,21 @@ impl Server {
     /// # Errors
     /// The operating system tells nothing about it.
     pub fn terminate(&mut self) -> Result<Option<i32>, ProcessError> {
-        self.signal("TERM")?;
+        self.signal(Signal::Terminate)?;
         Ok(self.child.wait().map_err(ProcessError::Facts)?.code())
     }
 
-    /// Sends it a signal by name, `HUP`.
+    /// Sends it a signal.
     ///
     /// # Errors
     /// The signal cannot be sent.
-    pub fn signal(&self, name: &str) -> Result<(), ProcessError> {
-        let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status()
-            .map_err(ProcessError::Facts)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(ProcessError::Facts(std::io::Error::other("kill failed")))
-        }
+    pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        let signal = match signal {
+            Signal::Hangup => rustix::process::Signal::HUP,
+            Signal::Terminate => rustix::process::Signal::TERM,
+        };
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .map_err(|error| ProcessError::Facts(error.into()))
     }
 
     /// What it has used so far.
