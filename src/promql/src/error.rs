@@ -61,6 +61,9 @@ pub enum EngineError {
     /// A function refused its arguments.
     #[error("{0}")]
     Function(FunctionError),
+    /// `info()` cannot tell which labels to add.
+    #[error("{0}")]
+    Info(InfoError),
     /// The engine does not know how to evaluate a part of the query.
     #[error("{0} is not supported")]
     Unsupported(String),
@@ -82,6 +85,30 @@ pub enum ParameterError {
     /// A number of series below -2^63.
     #[error("Scalar value {} underflows int64", format_general(*.0))]
     Underflow(f64),
+}
+
+/// Info series that `info()` cannot use. Source: upstream `promql/info.go`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InfoError {
+    /// A sample of an info series is a histogram.
+    #[error("info sample should be float")]
+    NotFloat,
+    /// Two series of one info metric are about the same target at the same time.
+    #[error(
+        "found duplicate series for info metric: existing {first} @ {at_ms}, new {second} @ {at_ms}"
+    )]
+    Duplicate {
+        /// One series.
+        first: Labels,
+        /// The other.
+        second: Labels,
+        /// The time of both samples.
+        at_ms: i64,
+    },
+    /// Two info metrics have different values for a label.
+    #[error("conflicting label: {0}")]
+    ConflictingLabel(String),
 }
 
 /// Arguments that a function refuses.
@@ -142,6 +169,7 @@ impl EngineError {
             | Self::AmbiguousGrouping
             | Self::BadParameter(_)
             | Self::Function(_)
+            | Self::Info(_)
             | Self::Unsupported(_) => ErrorKind::Execution,
         }
     }
@@ -162,6 +190,12 @@ impl From<ParameterError> for EngineError {
 impl From<FunctionError> for EngineError {
     fn from(error: FunctionError) -> Self {
         Self::Function(error)
+    }
+}
+
+impl From<InfoError> for EngineError {
+    fn from(error: InfoError) -> Self {
+        Self::Info(error)
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod call;
 mod constant;
 mod exchange;
 mod group_key;
+mod info;
 mod invariant;
 mod matrix;
 mod measured;

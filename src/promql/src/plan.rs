@@ -4,6 +4,7 @@
 mod build;
 mod display;
 mod duration;
+mod info;
 mod pipelines;
 mod ranges;
 
@@ -86,6 +87,8 @@ pub(crate) enum NodeKind {
     Negate(Box<Node>),
     /// A function.
     Call(Call),
+    /// Labels of info metrics added.
+    Info(Box<Info>),
     /// The same value at all steps: computed once.
     StepInvariant(Box<Node>),
 }
@@ -186,6 +189,20 @@ pub(crate) struct Call {
     pub(crate) args: Vec<Node>,
 }
 
+/// A call of `info()`.
+#[derive(Clone, Debug)]
+pub(crate) struct Info {
+    /// The series that get labels.
+    pub(crate) expr: Node,
+    /// The conditions on the names of info metrics.
+    pub(crate) names: Vec<Matcher>,
+    /// The conditions on the labels that are added; without any, all are.
+    pub(crate) data: Vec<Matcher>,
+    /// The info series, all together, and when they are looked at. The operator adds which targets
+    /// they are about.
+    pub(crate) series: Selector,
+}
+
 impl Node {
     pub(crate) fn new(kind: NodeKind, pos: PosRange) -> Self {
         Self {
@@ -201,7 +218,7 @@ impl Node {
         match &self.kind {
             NodeKind::Number(_) => ValueType::Scalar,
             NodeKind::Text(_) => ValueType::String,
-            NodeKind::Selector(_) | NodeKind::Aggregate(_) => ValueType::Vector,
+            NodeKind::Selector(_) | NodeKind::Aggregate(_) | NodeKind::Info(_) => ValueType::Vector,
             NodeKind::Matrix(_) | NodeKind::Subquery(_) => ValueType::Matrix,
             NodeKind::Call(call) => call.func.return_type,
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => inner.value_type(),
@@ -234,6 +251,7 @@ impl Node {
             NodeKind::Binary(binary) => vec![&mut binary.lhs, &mut binary.rhs],
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
             NodeKind::Call(call) => call.args.iter_mut().collect(),
+            NodeKind::Info(info) => vec![&mut info.expr],
         }
     }
 
@@ -254,6 +272,7 @@ impl Node {
             NodeKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
             NodeKind::Call(call) => call.args.iter().collect(),
+            NodeKind::Info(info) => vec![&info.expr],
         }
     }
 

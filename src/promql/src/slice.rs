@@ -86,6 +86,11 @@ impl Bitmap {
             .sum()
     }
 
+    /// How much memory the set takes beside its own size.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.words.as_slice())
+    }
+
     /// Whether the sets share a step.
     pub(crate) fn intersects(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)

@@ -21,6 +21,7 @@ use super::binary::{
 use super::call::MapOperator;
 use super::constant::NumberOperator;
 use super::exchange::ExchangeOperator;
+use super::info::InfoOperator;
 use super::invariant::InvariantOperator;
 use super::matrix::MatrixOperator;
 use super::measured::Meter;
@@ -32,7 +33,7 @@ use super::subquery::{EmptyRange, SubqueryOperator};
 use super::{Operator, RangeOperator, Shared};
 use crate::error::EngineError;
 use crate::grid::Grid;
-use crate::plan::{Aggregate, Binary, Node, NodeKind, QueryTimes, Selector};
+use crate::plan::{Aggregate, Binary, Info, Node, NodeKind, QueryTimes, Selector};
 
 /// What building operators depends on.
 pub(crate) struct BuildContext<'a> {
@@ -113,6 +114,10 @@ pub(crate) fn build(
             build_binary(binary, (left, right), grid, context)?
         }
         NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context)?,
+        NodeKind::Info(info) => {
+            let input = build(&info.expr, grid, context)?;
+            build_info(info, input, grid, context)?
+        }
         NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_) => {
             return Err(unsupported("here", node));
         }
@@ -179,6 +184,18 @@ fn negated(
         return negated;
     }
     merged(negated, Names::Drop, context)
+}
+
+#[inline(never)]
+fn build_info(
+    info: &Info,
+    input: Box<dyn Operator>,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    let querier = context.querier(info.series.read)?;
+    let operator = InfoOperator::new(input, info, (grid, querier), context.shared.clone());
+    Ok(merged(Box::new(operator), Names::Keep, context))
 }
 
 /// Builds the operator of a range vector, and the windows of its steps.

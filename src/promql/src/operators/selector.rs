@@ -213,7 +213,7 @@ pub(crate) fn seconds(millis: i64) -> f64 {
 
 /// Calls `found` for every step with the position of the newest sample that is not older than
 /// `lookback`, unless that is a stale marker. One pass over samples and steps.
-fn newest_samples(
+pub(super) fn newest_samples(
     columns: &Columns,
     reference: Reference,
     lookback_ms: i64,

@@ -66,6 +66,7 @@ fn is_invariant(node: &mut Node) -> bool {
         NodeKind::Selector(selector) => selector.at_ms.is_some(),
         NodeKind::Matrix(matrix) => matrix.selector.at_ms.is_some(),
         NodeKind::Subquery(subquery) => subquery.at_ms.is_some(),
+        NodeKind::Info(info) => info.series.at_ms.is_some() && is_invariant(&mut info.expr),
         NodeKind::Call(call) if TIME_DEPENDENT.contains(&call.func.name) => false,
         NodeKind::Call(_) | NodeKind::Aggregate(_) | NodeKind::Binary(_) | NodeKind::Negate(_) => {
             node.children_mut().into_iter().all(is_invariant)

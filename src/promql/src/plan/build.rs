@@ -7,8 +7,9 @@ use promql_syntax::ast::{
 };
 
 use super::duration::{offset_of, range_of, step_of};
+use super::info::info_of;
 use super::{
-    Aggregate, Binary, Call, Grouping, Matrix, Node, NodeKind, Plan, PlanOptions, Selector,
+    Aggregate, Binary, Call, Grouping, Info, Matrix, Node, NodeKind, Plan, PlanOptions, Selector,
     SelectorOutput, Subquery,
 };
 use crate::error::{EngineError, FunctionError};
@@ -78,6 +79,7 @@ impl Builder<'_> {
             Expr::Subquery(subquery) => NodeKind::Subquery(self.subquery(subquery)?),
             Expr::Aggregate(aggregate) => NodeKind::Aggregate(self.aggregate(aggregate)?),
             Expr::Binary(binary) => NodeKind::Binary(self.binary(binary)?),
+            Expr::Call(call) if call.func.name == "info" => NodeKind::Info(self.info(call)?),
             Expr::Call(call) => NodeKind::Call(self.call(call)?),
         };
         Ok(Node::new(kind, expr.pos()))
@@ -161,6 +163,20 @@ impl Builder<'_> {
         })
     }
 
+    fn info(&mut self, call: &CallExpr) -> Result<Box<Info>, EngineError> {
+        let Some(expr) = call.args.first() else {
+            return Err(EngineError::Unsupported(
+                "info() without an argument".to_owned(),
+            ));
+        };
+        let expr = self.node(expr)?;
+        let written = match call.args.get(1) {
+            Some(Expr::VectorSelector(selector)) => selector.matchers.as_slice(),
+            _ => &[],
+        };
+        info_of(expr, written, self.options.lookback.as_millis()).map(Box::new)
+    }
+
     fn call(&mut self, call: &CallExpr) -> Result<Call, EngineError> {
         let mut args = call
             .args
@@ -214,7 +230,7 @@ fn check_edges(call: &CallExpr, args: &[Node]) -> Result<(), EngineError> {
 }
 
 /// Matchers in order of label, operator and value, each once.
-fn normalised(matchers: &[Matcher]) -> Vec<Matcher> {
+pub(super) fn normalised(matchers: &[Matcher]) -> Vec<Matcher> {
     let mut matchers = matchers.to_vec();
     matchers.sort_by(|a, b| {
         let key = |matcher: &Matcher| (matcher.op() as u8, matcher.value().to_owned());

@@ -71,6 +71,10 @@ fn write_operation(out: &mut String, node: &Node) -> fmt::Result {
         NodeKind::Negate(_) => write!(out, "negate"),
         NodeKind::StepInvariant(_) => write!(out, "once"),
         NodeKind::Call(call) => write!(out, "{}()", call.func.name),
+        NodeKind::Info(info) => {
+            write!(out, "info() ")?;
+            write_selector(out, &info.series)
+        }
     }
 }
 

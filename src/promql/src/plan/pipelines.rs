@@ -56,6 +56,7 @@ fn pipeline(node: &Node, grid: Grid) -> Option<Pipeline> {
         NodeKind::Number(_)
         | NodeKind::Text(_)
         | NodeKind::Aggregate(_)
+        | NodeKind::Info(_)
         | NodeKind::StepInvariant(_) => None,
     }
 }

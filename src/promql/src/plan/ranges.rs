@@ -15,6 +15,10 @@ fn resolve(node: &mut Node, grid: Grid) {
     match &mut node.kind {
         NodeKind::Selector(selector) => resolve_selector(selector, grid),
         NodeKind::Matrix(matrix) => resolve_selector(&mut matrix.selector, grid),
+        NodeKind::Info(info) => {
+            resolve_selector(&mut info.series, grid);
+            resolve(&mut info.expr, grid);
+        }
         NodeKind::StepInvariant(inner) => resolve(inner, Grid::instant(grid.first_ms())),
         NodeKind::Subquery(subquery) => {
             let reference = grid.reference(subquery.at_ms, subquery.offset_ms);
