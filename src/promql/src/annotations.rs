@@ -2,6 +2,9 @@
 
 mod text;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use promql_syntax::ast::PosRange;
@@ -49,6 +52,9 @@ pub(crate) struct Notes {
     /// The query's text, for positions. Empty when it is not known.
     query: String,
     found: Mutex<Found>,
+    /// Where annotations go, if these are those of a part of the query only.
+    whole: Option<Arc<Notes>>,
+    has_any: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -71,12 +77,31 @@ impl Notes {
     pub(crate) fn new(query: &str) -> Self {
         Self {
             query: query.to_owned(),
-            found: Mutex::default(),
+            ..Self::default()
         }
+    }
+
+    /// The annotations of a part of the query: they go to `whole`, and it is known whether there
+    /// were any.
+    pub(crate) fn of_part(whole: &Arc<Self>) -> Self {
+        Self {
+            query: whole.query.clone(),
+            whole: Some(Arc::clone(whole)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether anything was added.
+    pub(crate) fn has_any(&self) -> bool {
+        self.has_any.load(Ordering::Acquire)
     }
 
     /// Adds an annotation unless it is already there. One that counts is merged with its equal.
     pub(crate) fn add(&self, annotation: &Annotation<'_>, pos: PosRange) {
+        self.has_any.store(true, Ordering::Release);
+        if let Some(whole) = &self.whole {
+            return whole.add(annotation, pos);
+        }
         let (text, position) = (annotation.text(), self.position(pos));
         let key = format!("{text}{position}");
         let mut found = self.found.lock();

@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::explain::{Analysis, PlanTrace};
 use crate::limits::{Limits, StopCheck};
 use crate::operators::{BuildContext, Meter, NameRemoval, Shared, TypeLabels};
-use crate::optimise::optimise;
+use crate::optimise::{Optimiser, optimise};
 use crate::plan::{
     Plan, PlanOptions, QueryTimes, build, mark_pipelines, number_nodes, resolve_ranges,
 };
@@ -42,6 +42,8 @@ pub struct EngineOptions {
     /// Threads that help with large queries; without them a query runs on its caller's thread
     /// alone. Results are the same.
     pub workers: Option<CpuPool>,
+    /// Whether plans are optimised.
+    pub optimiser: Optimiser,
     /// What the parser accepts.
     pub parser: ParserOptions,
 }
@@ -58,6 +60,7 @@ impl Default for EngineOptions {
             type_and_unit_labels: TypeLabels::Ignored,
             use_start_timestamps: false,
             workers: None,
+            optimiser: Optimiser::On,
             parser: ParserOptions::default(),
         }
     }
@@ -292,11 +295,13 @@ impl Engine {
         if let Some(tracer) = &mut tracer {
             tracer.start(&plan);
         }
-        optimise(&mut plan, &mut |rule, plan| {
-            if let Some(tracer) = &mut tracer {
-                tracer.applied(rule, plan);
-            }
-        });
+        if self.options.optimiser == Optimiser::On {
+            optimise(&mut plan, &mut |rule, plan| {
+                if let Some(tracer) = &mut tracer {
+                    tracer.applied(rule, plan);
+                }
+            });
+        }
         resolve_ranges(&mut plan);
         mark_pipelines(&mut plan);
         Ok(Some(plan))

@@ -24,4 +24,5 @@ pub use error::{EngineError, FunctionError, ParameterError};
 pub use explain::{Analysis, OperatorUsage, PlanSteps, PlanTrace, PlanTree, RuleTrace};
 pub use limits::{StopCheck, StopReason};
 pub use operators::{NameRemoval, TypeLabels};
+pub use optimise::Optimiser;
 pub use result::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};

@@ -62,6 +62,14 @@ impl Limits {
         }
     }
 
+    /// As [`Limits::check`], but looks only now and then; `series` counts the series.
+    pub(crate) fn check_every(&self, series: usize) -> Result<(), EngineError> {
+        if series.is_multiple_of(crate::operators::SERIES_PER_CHECK) {
+            self.check()?;
+        }
+        Ok(())
+    }
+
     /// Counts samples that came from storage.
     pub(crate) fn count_read(&self, samples: usize) {
         self.samples_read

@@ -5,6 +5,7 @@ pub(crate) mod aggregate;
 pub(crate) mod binary;
 mod build;
 pub(crate) mod call;
+mod common;
 mod constant;
 mod exchange;
 mod group_key;

@@ -1,7 +1,9 @@
 //! Rules that change a plan without changing what it gives, one file each.
 
+mod common_subexpressions;
 mod constant_folding;
 mod step_invariant;
+mod subset_selectors;
 
 use crate::plan::Plan;
 
@@ -12,8 +14,18 @@ struct Rule {
     apply: fn(&mut Plan),
 }
 
+/// Whether rules change plans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Optimiser {
+    /// All rules run.
+    #[default]
+    On,
+    /// Plans are run as built. Results are the same, only slower: for comparisons.
+    Off,
+}
+
 /// All rules in the order in which they run.
-const RULES: [Rule; 2] = [
+const RULES: [Rule; 4] = [
     Rule {
         name: "constant folding",
         apply: constant_folding::apply,
@@ -21,6 +33,14 @@ const RULES: [Rule; 2] = [
     Rule {
         name: "step invariant",
         apply: step_invariant::apply,
+    },
+    Rule {
+        name: "common subexpressions",
+        apply: common_subexpressions::apply,
+    },
+    Rule {
+        name: "subset selectors",
+        apply: subset_selectors::apply,
     },
 ];
 
@@ -32,3 +52,6 @@ pub(crate) fn optimise(plan: &mut Plan, applied: &mut dyn FnMut(&'static str, &P
         applied(rule.name, plan);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,30 @@ pub(crate) enum NodeKind {
     Info(Box<Info>),
     /// The same value at all steps: computed once.
     StepInvariant(Box<Node>),
+    /// One of several readers of a part that is computed once.
+    Common(Common),
+}
+
+/// A reader of a part that several others read too.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    /// The same for all readers.
+    pub(crate) number: usize,
+    /// What it reads.
+    pub(crate) purpose: CommonUse,
+    /// What it would compute by itself.
+    pub(crate) expr: Box<Node>,
+}
+
+/// What the reader of a common part reads.
+#[derive(Clone, Debug)]
+pub(crate) enum CommonUse {
+    /// All of it; its expression is the one that is computed.
+    First,
+    /// All of it, as others before.
+    Again,
+    /// Only the series that pass these matchers.
+    Part(Vec<Matcher>),
 }
 
 /// What a selector gives for a sample.
@@ -222,6 +246,7 @@ impl Node {
             NodeKind::Matrix(_) | NodeKind::Subquery(_) => ValueType::Matrix,
             NodeKind::Call(call) => call.func.return_type,
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => inner.value_type(),
+            NodeKind::Common(common) => common.expr.value_type(),
             NodeKind::Binary(binary) => {
                 let both_scalar = binary.rhs.value_type() == ValueType::Scalar
                     && binary.lhs.value_type() == ValueType::Scalar;
@@ -250,6 +275,7 @@ impl Node {
                 .collect(),
             NodeKind::Binary(binary) => vec![&mut binary.lhs, &mut binary.rhs],
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
+            NodeKind::Common(common) => vec![&mut common.expr],
             NodeKind::Call(call) => call.args.iter_mut().collect(),
             NodeKind::Info(info) => vec![&mut info.expr],
         }
@@ -271,17 +297,35 @@ impl Node {
                 .collect(),
             NodeKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
             NodeKind::Negate(inner) | NodeKind::StepInvariant(inner) => vec![inner],
+            NodeKind::Common(common) => vec![&common.expr],
             NodeKind::Call(call) => call.args.iter().collect(),
             NodeKind::Info(info) => vec![&info.expr],
         }
     }
 
-    /// The computation under any [`NodeKind::StepInvariant`].
-    pub(crate) fn unwrap_invariant(&self) -> &Self {
+    /// The computation itself, under what says how often it is done.
+    pub(crate) fn computation(&self) -> &Self {
         match &self.kind {
-            NodeKind::StepInvariant(inner) => inner,
+            NodeKind::StepInvariant(inner) => inner.computation(),
+            NodeKind::Common(common) => common.expr.computation(),
             _ => self,
         }
+    }
+
+    /// The steps at which its inputs are computed, once times are resolved.
+    pub(crate) fn inner_grid(&self, grid: Grid) -> Grid {
+        match &self.kind {
+            NodeKind::StepInvariant(_) => Grid::instant(grid.first_ms()),
+            NodeKind::Subquery(subquery) => subquery.grid.unwrap_or(grid),
+            _ => grid,
+        }
+    }
+
+    /// Puts the node under another one.
+    pub(crate) fn wrap(&mut self, outer: impl FnOnce(Box<Self>) -> NodeKind) {
+        let pos = self.pos;
+        let inner = std::mem::replace(self, Self::new(NodeKind::Number(0.0), pos));
+        self.kind = outer(Box::new(inner));
     }
 }
 

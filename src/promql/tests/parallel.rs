@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base::CpuPool;
 use model::{Labels, PromDuration, Timestamp};
 use promql::{
-    Engine, EngineError, EngineOptions, EvaluationTimes, QueryContext, QueryRange, QueryResult,
-    SampleValue, StopReason, Value,
+    Engine, EngineError, EngineOptions, EvaluationTimes, Optimiser, QueryContext, QueryRange,
+    QueryResult, SampleValue, StopReason, Value,
 };
 use storage::memory::MemoryStorage;
 use storage::{AppendPolicy, AppendRequest, Appender, Durability, Sample, SeriesKey};
@@ -133,6 +133,33 @@ fn fifty_runs_of_one_query_give_the_same_bits() {
         }
         pool.stop();
     }
+}
+
+#[test]
+fn a_common_part_that_is_too_large_to_hold_is_computed_again() {
+    let storage = storage();
+    let query = "sum by (x) ({__name__=~\"b|c\"}) / on (x) group_right () {__name__=~\"b|c\"}";
+    let many_steps = QueryRange {
+        step: PromDuration::from_millis(90),
+        ..range()
+    };
+    let run = |optimiser| {
+        let engine = Engine::new(EngineOptions {
+            optimiser,
+            ..EngineOptions::default()
+        });
+        let query = engine.parse(query).expect("valid");
+        let result = engine.range_parsed(&storage, &query, many_steps, QueryContext::default());
+        let samples = result
+            .as_ref()
+            .map_or(0, |result| result.stats.samples_read);
+        (bits(result), samples)
+    };
+    let ((on, read_on), (off, read_off)) = (run(Optimiser::On), run(Optimiser::Off));
+    assert!(on == off);
+    assert_eq!(read_off, 2 * u64::from(SERIES / 2 * SAMPLES));
+    // The reader that goes ahead starts again by itself; the other one reads what was held.
+    assert_eq!(read_on, read_off);
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(super) fn collect(
     if let NodeKind::Text(text) = &plan.root.kind {
         return Ok(Value::String(text.clone()));
     }
+    context.find_commons(&plan.root);
     let value_type = plan.root.value_type();
     if value_type == ValueType::Matrix {
         return collect_windows(plan, shared, context);

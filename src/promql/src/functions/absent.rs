@@ -8,7 +8,7 @@ use crate::plan::{Node, NodeKind};
 /// The labels that a selector's matchers fix by equality; a label with several matchers is left
 /// out. Empty for anything but a selector. Source: upstream `createLabelsForAbsentFunction`.
 pub(crate) fn absent_labels(argument: &Node) -> Result<Labels, LabelError> {
-    match &argument.unwrap_invariant().kind {
+    match &argument.computation().kind {
         NodeKind::Selector(selector) => fixed_labels(&selector.written),
         NodeKind::Matrix(matrix) => fixed_labels(&matrix.selector.written),
         _ => Ok(Labels::empty()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::CpuPool;
 use hashbrown::HashMap;
 use model::TimeRange;
+use parking_lot::Mutex;
 use promql_syntax::ast::{AggregateOp, BinaryOp, FillValues, ValueType, WindowEdges};
 use storage::{Querier, Queryable};
 
@@ -19,6 +20,7 @@ use super::binary::{
     operation, scalar_operator,
 };
 use super::call::MapOperator;
+use super::common::{CommonBuffer, CommonOperator};
 use super::constant::NumberOperator;
 use super::exchange::ExchangeOperator;
 use super::info::InfoOperator;
@@ -31,9 +33,12 @@ use super::selector::SelectorOperator;
 use super::smoothed::SmoothedOperator;
 use super::subquery::{EmptyRange, SubqueryOperator};
 use super::{Operator, RangeOperator, Shared};
+use crate::annotations::Notes;
 use crate::error::EngineError;
 use crate::grid::Grid;
-use crate::plan::{Aggregate, Binary, Info, Node, NodeKind, QueryTimes, Selector};
+use crate::plan::{
+    Aggregate, Binary, Common, CommonUse, Info, Node, NodeKind, QueryTimes, Selector,
+};
 
 /// What building operators depends on.
 pub(crate) struct BuildContext<'a> {
@@ -49,6 +54,15 @@ pub(crate) struct BuildContext<'a> {
     workers: Option<CpuPool>,
     /// Whether the node that is built is part of a larger pipeline.
     in_pipeline: bool,
+    /// Parts with several readers, by their number.
+    commons: HashMap<usize, CommonPart>,
+}
+
+/// A part that is computed once.
+struct CommonPart {
+    expr: Node,
+    /// Made for its first reader.
+    buffer: Option<Arc<Mutex<CommonBuffer>>>,
 }
 
 impl<'a> BuildContext<'a> {
@@ -61,6 +75,7 @@ impl<'a> BuildContext<'a> {
             meter: None,
             workers: None,
             in_pipeline: false,
+            commons: HashMap::new(),
         }
     }
 
@@ -72,6 +87,22 @@ impl<'a> BuildContext<'a> {
     /// Lets these threads help with large parts.
     pub(crate) fn help(&mut self, workers: CpuPool) {
         self.workers = Some(workers);
+    }
+
+    /// Finds the parts that are computed once for several readers. To be called before building.
+    pub(crate) fn find_commons(&mut self, node: &Node) {
+        if let NodeKind::Common(common) = &node.kind
+            && matches!(common.purpose, CommonUse::First)
+        {
+            let part = CommonPart {
+                expr: (*common.expr).clone(),
+                buffer: None,
+            };
+            self.commons.insert(common.number, part);
+        }
+        for child in node.children() {
+            self.find_commons(child);
+        }
     }
 
     fn querier(&mut self, range: TimeRange) -> Result<Arc<dyn Querier>, EngineError> {
@@ -113,6 +144,7 @@ pub(crate) fn build(
             let right = build(&binary.rhs, grid, context)?;
             build_binary(binary, (left, right), grid, context)?
         }
+        NodeKind::Common(common) => build_common(common, grid, context)?,
         NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context)?,
         NodeKind::Info(info) => {
             let input = build(&info.expr, grid, context)?;
@@ -149,6 +181,37 @@ fn finished(
         }
         _ => operator,
     }
+}
+
+/// A reader of a part that is computed once.
+#[inline(never)]
+fn build_common(
+    common: &Common,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    let own = build(&common.expr, grid, context)?;
+    let Some(part) = context.commons.get(&common.number) else {
+        return Ok(own);
+    };
+    let buffer = match &part.buffer {
+        Some(buffer) => Arc::clone(buffer),
+        None => {
+            let expr = part.expr.clone();
+            let notes = Arc::new(Notes::of_part(&context.shared.notes));
+            let whole = std::mem::replace(&mut context.shared.notes, Arc::clone(&notes));
+            let input = build(&expr, grid, context);
+            context.shared.notes = whole;
+            let buffer = CommonBuffer::new(input?, notes, grid.count(), &context.shared);
+            let buffer = Arc::new(Mutex::new(buffer));
+            if let Some(part) = context.commons.get_mut(&common.number) {
+                part.buffer = Some(Arc::clone(&buffer));
+            }
+            buffer
+        }
+    };
+    let (purpose, shared) = (common.purpose.clone(), context.shared.clone());
+    Ok(Box::new(CommonOperator::new(buffer, purpose, own, shared)))
 }
 
 fn unsupported(place: &str, node: &Node) -> EngineError {

@@ -37,9 +37,7 @@ fn mark(node: &mut Node) {
             node.kind,
             NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_)
         ) {
-            let pos = node.pos;
-            let inner = std::mem::replace(node, Node::new(NodeKind::Number(0.0), pos));
-            *node = Node::new(NodeKind::StepInvariant(Box::new(inner)), pos);
+            node.wrap(NodeKind::StepInvariant);
             mark_subqueries(node);
             return;
         }
@@ -68,8 +66,10 @@ fn is_invariant(node: &mut Node) -> bool {
         NodeKind::Subquery(subquery) => subquery.at_ms.is_some(),
         NodeKind::Info(info) => info.series.at_ms.is_some() && is_invariant(&mut info.expr),
         NodeKind::Call(call) if TIME_DEPENDENT.contains(&call.func.name) => false,
-        NodeKind::Call(_) | NodeKind::Aggregate(_) | NodeKind::Binary(_) | NodeKind::Negate(_) => {
-            node.children_mut().into_iter().all(is_invariant)
-        }
+        NodeKind::Call(_)
+        | NodeKind::Aggregate(_)
+        | NodeKind::Binary(_)
+        | NodeKind::Negate(_)
+        | NodeKind::Common(_) => node.children_mut().into_iter().all(is_invariant),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use model::{PromDuration, Timestamp};
+use model::{Matcher, PromDuration, Timestamp};
 
-use super::{Binary, Grouping, Node, NodeKind, Plan, Selector, SelectorOutput};
+use super::{Binary, CommonUse, Grouping, Node, NodeKind, Plan, Selector, SelectorOutput};
 use crate::explain::{OperatorUsage, PlanSteps, PlanTree};
 
 impl Plan {
@@ -30,12 +30,19 @@ fn tree(node: &Node, usage: &dyn Fn(&Node) -> Option<OperatorUsage>) -> PlanTree
     PlanTree {
         operation,
         position: node.pos.start..node.pos.end,
-        inputs: node
-            .children()
+        inputs: shown_inputs(node)
             .into_iter()
             .map(|child| tree(child, usage))
             .collect(),
         usage: usage(node),
+    }
+}
+
+/// What is common stands where it is computed.
+fn shown_inputs(node: &Node) -> Vec<&Node> {
+    match &node.kind {
+        NodeKind::Common(common) if !matches!(common.purpose, CommonUse::First) => Vec::new(),
+        _ => node.children(),
     }
 }
 
@@ -75,6 +82,17 @@ fn write_operation(out: &mut String, node: &Node) -> fmt::Result {
             write!(out, "info() ")?;
             write_selector(out, &info.series)
         }
+        NodeKind::Common(common) => {
+            write!(out, "common #{}", common.number)?;
+            match &common.purpose {
+                CommonUse::First => Ok(()),
+                CommonUse::Again => write!(out, " again"),
+                CommonUse::Part(matchers) => {
+                    write!(out, " where ")?;
+                    write_matchers(out, matchers)
+                }
+            }
+        }
     }
 }
 
@@ -96,11 +114,7 @@ fn write_binary(out: &mut String, binary: &Binary) -> fmt::Result {
 }
 
 fn write_selector(out: &mut String, selector: &Selector) -> fmt::Result {
-    write!(out, "{{")?;
-    for (index, matcher) in selector.matchers.iter().enumerate() {
-        write!(out, "{}{matcher}", if index > 0 { "," } else { "" })?;
-    }
-    write!(out, "}}")?;
+    write_matchers(out, &selector.matchers)?;
     write_times(out, selector.at_ms, selector.offset_ms)?;
     if let Some(keyword) = selector.edges.keyword() {
         write!(out, " {keyword}")?;
@@ -116,6 +130,14 @@ fn write_selector(out: &mut String, selector: &Selector) -> fmt::Result {
         selector.read.start.as_millis(),
         selector.read.end.as_millis()
     )
+}
+
+fn write_matchers(out: &mut String, matchers: &[Matcher]) -> fmt::Result {
+    write!(out, "{{")?;
+    for (index, matcher) in matchers.iter().enumerate() {
+        write!(out, "{}{matcher}", if index > 0 { "," } else { "" })?;
+    }
+    write!(out, "}}")
 }
 
 fn write_times(out: &mut String, at_ms: Option<i64>, offset_ms: i64) -> fmt::Result {

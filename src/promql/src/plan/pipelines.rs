@@ -23,11 +23,7 @@ pub(crate) fn mark_pipelines(plan: &mut Plan) {
 }
 
 fn mark(node: &mut Node, grid: Grid) {
-    let inner_grid = match &node.kind {
-        NodeKind::StepInvariant(_) => Grid::instant(grid.first_ms()),
-        NodeKind::Subquery(subquery) => subquery.grid.unwrap_or(grid),
-        _ => grid,
-    };
+    let inner_grid = node.inner_grid(grid);
     for child in node.children_mut() {
         mark(child, inner_grid);
     }
@@ -53,11 +49,8 @@ fn pipeline(node: &Node, grid: Grid) -> Option<Pipeline> {
             _ => None,
         },
         NodeKind::Call(call) => of_call(call),
-        NodeKind::Number(_)
-        | NodeKind::Text(_)
-        | NodeKind::Aggregate(_)
-        | NodeKind::Info(_)
-        | NodeKind::StepInvariant(_) => None,
+        // Constants, what brings series together, what is computed once for all steps or readers.
+        _ => None,
     }
 }
 

@@ -242,7 +242,7 @@ impl Caller<'_, '_> {
 
     /// Whether the argument is a selector that gives this instead of values.
     fn selects(&self, output: SelectorOutput) -> Result<bool, EngineError> {
-        let argument = &self.argument(0)?.unwrap_invariant().kind;
+        let argument = &self.argument(0)?.computation().kind;
         Ok(matches!(argument, NodeKind::Selector(selector) if selector.output == output))
     }
 

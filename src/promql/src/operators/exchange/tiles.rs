@@ -137,11 +137,8 @@ impl Work {
             drop(progress);
             return self.compute(tile, used);
         }
-        loop {
-            match progress.claimed.front() {
-                Some(Slot::Running) => self.ready.wait(&mut progress),
-                Some(Slot::Done(_) | Slot::Abandoned) | None => break,
-            }
+        while let Some(Slot::Running) = progress.claimed.front() {
+            self.ready.wait(&mut progress);
         }
         progress.read += 1;
         match progress.claimed.pop_front() {
