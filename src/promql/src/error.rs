@@ -145,6 +145,9 @@ pub enum FunctionError {
         /// The function.
         function: &'static str,
     },
+    /// A bare range selector with `anchored` or `smoothed` over histograms.
+    #[error("{0} modifier is not supported with histograms")]
+    ExtendedHistograms(&'static str),
     /// The label of `count_values`, in quotes.
     #[error("invalid label name {0}")]
     CountValuesLabel(String),

@@ -3,14 +3,19 @@
 pub(crate) mod absent;
 mod date;
 pub(crate) mod extended;
+pub(crate) mod extended_histogram;
 pub(crate) mod extremes;
+pub(crate) mod floats;
 pub(crate) mod histogram;
+mod histogram_rate;
+mod histogram_sums;
 pub(crate) mod labels;
 mod math;
 mod over_time;
 pub(crate) mod quantile;
 mod rate;
 mod regression;
+mod start;
 mod sums;
 mod trigonometry;
 pub(crate) mod window;
@@ -33,6 +38,8 @@ pub(crate) enum RangeTrait {
     KeepsName,
     /// Meant for counters; others get an info.
     ForCounters,
+    /// Looks at floats only; histograms beside them get an info.
+    FloatsOnly,
 }
 
 /// How a function is computed.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::EngineError;
+use crate::slice::SeriesSlice;
 
 /// Why a query has to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ const PHASE: &str = "expression evaluation";
 
 /// Bytes that a held point costs beside its value: its share of the validity bits, rounded up.
 const POINT_BYTES: usize = 9;
+
+/// What one sample of those that a histogram counts as takes: time and value.
+pub(crate) const SAMPLE_BYTES: usize = 16;
 
 /// The limits of one query and what it uses of them.
 pub(crate) struct Limits {
@@ -153,6 +157,26 @@ impl Reservation {
         let mut reservation = Self::empty(limits);
         reservation.add(steps.saturating_mul(POINT_BYTES), points)?;
         Ok(reservation)
+    }
+
+    /// Reserves what a slice holds.
+    pub(crate) fn of_slice(limits: &Arc<Limits>, slice: &SeriesSlice) -> Result<Self, EngineError> {
+        let mut reservation = Self::empty(limits);
+        reservation.add_slice(slice)?;
+        Ok(reservation)
+    }
+
+    /// Reserves what a slice holds, too.
+    pub(crate) fn add_slice(&mut self, slice: &SeriesSlice) -> Result<(), EngineError> {
+        let mut bytes = slice.values.len().saturating_mul(POINT_BYTES);
+        let samples = slice.samples();
+        if !slice.histograms.is_empty() {
+            let pointers = slice.histograms.len().saturating_mul(size_of::<usize>());
+            bytes = bytes
+                .saturating_add(pointers)
+                .saturating_add(samples.saturating_mul(SAMPLE_BYTES));
+        }
+        self.add(bytes, samples)
     }
 
     /// Reserves more bytes.

@@ -30,7 +30,7 @@ use storage::Columns;
 pub(crate) use build::{BuildContext, build, build_range};
 pub(crate) use measured::Meter;
 pub(crate) use merge::{MergeOperator, Names};
-pub(crate) use range_call::WindowShape;
+pub(crate) use range_call::{WindowShape, queryable_samples};
 pub(crate) use selector::{advance, seconds};
 
 use crate::annotations::Notes;

@@ -227,6 +227,14 @@ impl SeriesSlice {
         self.histograms.get(index)?.as_ref()
     }
 
+    /// As how many samples the points count: a histogram as many as it is large.
+    pub(crate) fn samples(&self) -> usize {
+        let histograms = self.histogram_points();
+        // Each point counts one already.
+        let beside = histograms.map(|(_, histogram)| histogram.size_in_samples().saturating_sub(1));
+        beside.fold(self.present.count(), usize::saturating_add)
+    }
+
     /// Whether any point is a histogram.
     pub(crate) fn has_histograms(&self) -> bool {
         !self.histograms.is_empty()

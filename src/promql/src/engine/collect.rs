@@ -6,12 +6,12 @@ use model::{FloatHistogram, Timestamp};
 use promql_syntax::ast::{ValueType, WindowEdges};
 use storage::Columns;
 
-use crate::error::EngineError;
+use crate::error::{EngineError, FunctionError};
 use crate::functions::extended::{Extended, Kind};
-use crate::limits::Reservation;
+use crate::limits::{Reservation, SAMPLE_BYTES};
 use crate::operators::{
     BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta,
-    Shared, WindowShape, build, build_range,
+    Shared, WindowShape, build, build_range, queryable_samples,
 };
 use crate::plan::{NodeKind, Plan, QueryTimes};
 use crate::result::{SampleValue, Series, Value, VectorSample};
@@ -70,7 +70,7 @@ fn collect_vector(
         }
         operator.next(&mut slice)?;
         if slice.present.get(0) {
-            memory.add(0, 1)?;
+            memory.add(0, slice.samples())?;
             samples.push(VectorSample {
                 labels: meta.labels,
                 timestamp,
@@ -100,7 +100,7 @@ fn collect_matrix(
         let histograms = slice
             .histogram_points()
             .map(|(step, histogram)| (plan.grid.at(step), Arc::clone(histogram)));
-        matrix.push(meta, slice.present.count(), floats, histograms)?;
+        matrix.push(meta, floats, histograms)?;
     }
     Ok(matrix.finish())
 }
@@ -119,14 +119,20 @@ fn collect_windows(
         operator.next(&mut columns)?;
         shape.find_bounds(&columns, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
-        shared.limits.count_queryable(end - first);
+        shared
+            .limits
+            .count_queryable(queryable_samples(&columns, &bounds));
         let histograms: Vec<_> = (first..end)
             .filter_map(|at| Some((columns.timestamps[at], Arc::clone(columns.histogram(at)?))))
             .collect();
+        if let Some(modifier) = shape.edges.keyword()
+            && !histograms.is_empty()
+        {
+            return Err(FunctionError::ExtendedHistograms(modifier).into());
+        }
         columns.retain(|columns, at| (first..end).contains(&at) && columns.histogram(at).is_none());
         let points = window_points(&shape, &columns.timestamps, &columns.values);
-        let count = points.len() + histograms.len();
-        matrix.push(meta, count, points.into_iter(), histograms.into_iter())?;
+        matrix.push(meta, points.into_iter(), histograms.into_iter())?;
     }
     Ok(matrix.finish())
 }
@@ -181,7 +187,6 @@ impl<'a> MatrixBuilder<'a> {
     fn push(
         &mut self,
         meta: SeriesMeta,
-        count: usize,
         floats: impl Iterator<Item = (i64, f64)>,
         histograms: impl Iterator<Item = (i64, Arc<FloatHistogram>)>,
     ) -> Result<(), EngineError> {
@@ -189,14 +194,17 @@ impl<'a> MatrixBuilder<'a> {
             self.shared.limits.check()?;
         }
         self.seen += 1;
-        if count == 0 {
+        let points: Vec<_> = floats.collect();
+        let histograms: Vec<_> = histograms.collect();
+        if points.is_empty() && histograms.is_empty() {
             return Ok(());
         }
-        let bytes = size_of::<Series>() + count.saturating_mul(size_of::<(i64, f64)>());
-        self.memory.add(bytes, count)?;
-        let histograms: Vec<_> = histograms.collect();
-        let mut points = Vec::with_capacity(count - histograms.len());
-        points.extend(floats);
+        let sizes = histograms
+            .iter()
+            .map(|(_, histogram): &(i64, Arc<FloatHistogram>)| histogram.size_in_samples());
+        let samples = sizes.fold(points.len(), usize::saturating_add);
+        let bytes = size_of::<Series>().saturating_add(samples.saturating_mul(SAMPLE_BYTES));
+        self.memory.add(bytes, samples)?;
         self.series.push(Series {
             labels: meta.labels,
             points,

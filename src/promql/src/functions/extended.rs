@@ -53,17 +53,24 @@ impl<'a> Extended<'a> {
         (self.timestamps[last] > self.left_ms).then(|| inside.saturating_sub(1))
     }
 
-    /// Settles the edges; `None` when all samples are on one side of the window.
-    pub(crate) fn settle(&self, kind: Kind) -> Option<Settled> {
+    /// The positions of the samples that settle the edges; `None` when all samples are on one side
+    /// of the window.
+    pub(crate) fn outermost(&self) -> Option<(usize, usize)> {
         let first = self.anchor()?;
         let mut last = self.timestamps.len() - 1;
-        let is_smoothed = self.edges == WindowEdges::Smoothed;
-        if is_smoothed {
+        if self.edges == WindowEdges::Smoothed {
             last = self.timestamps[..last].partition_point(|at| *at < self.right_ms);
             if self.timestamps[last] <= self.left_ms || self.timestamps[first] > self.right_ms {
                 return None;
             }
         }
+        Some((first, last))
+    }
+
+    /// Settles the edges; `None` when all samples are on one side of the window.
+    pub(crate) fn settle(&self, kind: Kind) -> Option<Settled> {
+        let (first, last) = self.outermost()?;
+        let is_smoothed = self.edges == WindowEdges::Smoothed;
         let left = if is_smoothed && self.timestamps[first] < self.left_ms {
             self.interpolate(first, self.left_ms, kind)
         } else {

@@ -11,19 +11,19 @@ use crate::slice::SeriesSlice;
 pub(super) const TABLE: Table = &[
     (
         "max_over_time",
-        Implementation::Range(RangeTrait::Plain, max_over_time),
+        Implementation::Range(RangeTrait::FloatsOnly, max_over_time),
     ),
     (
         "min_over_time",
-        Implementation::Range(RangeTrait::Plain, min_over_time),
+        Implementation::Range(RangeTrait::FloatsOnly, min_over_time),
     ),
     (
         "ts_of_max_over_time",
-        Implementation::Range(RangeTrait::Plain, ts_of_max),
+        Implementation::Range(RangeTrait::FloatsOnly, ts_of_max),
     ),
     (
         "ts_of_min_over_time",
-        Implementation::Range(RangeTrait::Plain, ts_of_min),
+        Implementation::Range(RangeTrait::FloatsOnly, ts_of_min),
     ),
 ];
 

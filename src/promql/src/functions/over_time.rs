@@ -1,6 +1,8 @@
 //! Functions of a window's samples that need no arithmetic, and those that need all samples of a
 //! window in order of value.
 
+use std::sync::Arc;
+
 use promql_syntax::ast::WindowEdges;
 
 use super::extended::Extended;
@@ -28,7 +30,7 @@ pub(super) const TABLE: Table = &[
     ),
     (
         "mad_over_time",
-        Implementation::Range(RangeTrait::Plain, mad_over_time),
+        Implementation::Range(RangeTrait::FloatsOnly, mad_over_time),
     ),
     (
         "present_over_time",
@@ -36,7 +38,7 @@ pub(super) const TABLE: Table = &[
     ),
     (
         "quantile_over_time",
-        Implementation::Range(RangeTrait::Plain, quantile_over_time),
+        Implementation::Range(RangeTrait::FloatsOnly, quantile_over_time),
     ),
     ("resets", Implementation::Range(RangeTrait::Plain, resets)),
     (
@@ -53,6 +55,14 @@ pub(super) const TABLE: Table = &[
 fn each(windows: &Windows<'_>, out: &mut SeriesSlice, value: impl Fn(usize, usize) -> f64) {
     for (step, first, end) in windows.filled() {
         out.set(step, value(first, end));
+    }
+}
+
+/// Sets a window's point to one of the samples.
+fn set_sample(windows: &Windows<'_>, out: &mut SeriesSlice, step: usize, sample: usize) {
+    match windows.histogram(sample) {
+        Some(histogram) => out.set_histogram(step, Arc::clone(histogram)),
+        None => out.set(step, windows.values[sample]),
     }
 }
 
@@ -79,7 +89,9 @@ fn first_over_time(
     _context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    each(windows, out, |first, _| windows.values[first]);
+    for (step, first, _) in windows.filled() {
+        set_sample(windows, out, step, first);
+    }
     Ok(())
 }
 
@@ -88,7 +100,9 @@ fn last_over_time(
     _context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    each(windows, out, |_, end| windows.values[end - 1]);
+    for (step, _, end) in windows.filled() {
+        set_sample(windows, out, step, end - 1);
+    }
     Ok(())
 }
 
@@ -115,8 +129,15 @@ fn resets(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    count_pairs(windows, &mut context.scratch.counts, out, |older, newer| {
-        newer < older
+    count_events(windows, &mut context.scratch.counts, out, |newer| {
+        if windows.starts_anew(newer) {
+            return true;
+        }
+        match (windows.histogram(newer - 1), windows.histogram(newer)) {
+            (None, None) => windows.values[newer] < windows.values[newer - 1],
+            (Some(older), Some(newer)) => newer.is_reset_of(older),
+            (Some(_), None) | (None, Some(_)) => true,
+        }
     });
     Ok(())
 }
@@ -126,24 +147,31 @@ fn changes(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    count_pairs(windows, &mut context.scratch.counts, out, |older, newer| {
-        older != newer && !(older.is_nan() && newer.is_nan())
+    count_events(windows, &mut context.scratch.counts, out, |newer| {
+        match (windows.histogram(newer - 1), windows.histogram(newer)) {
+            (None, None) => {
+                let (older, newer) = (windows.values[newer - 1], windows.values[newer]);
+                older != newer && !(older.is_nan() && newer.is_nan())
+            }
+            (Some(older), Some(newer)) => !newer.means_same(older),
+            (Some(_), None) | (None, Some(_)) => true,
+        }
     });
     Ok(())
 }
 
-/// Counts the neighbours in each window for which `is_event` is true, by differences of a running
-/// count.
-fn count_pairs(
+/// Counts the samples in each window behind its first for which `is_event` is true, by differences
+/// of a running count.
+fn count_events(
     windows: &Windows<'_>,
     running: &mut Vec<u32>,
     out: &mut SeriesSlice,
-    is_event: impl Fn(f64, f64) -> bool,
+    is_event: impl Fn(usize) -> bool,
 ) {
     running.clear();
     let mut events = 0_u32;
-    for (index, value) in windows.values.iter().enumerate() {
-        if index > 0 && is_event(windows.values[index - 1], *value) {
+    for index in 0..windows.timestamps.len() {
+        if index > 0 && is_event(index) {
             events = events.wrapping_add(1);
         }
         running.push(events);

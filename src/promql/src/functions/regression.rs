@@ -1,6 +1,7 @@
 //! Trends: linear regression and double exponential smoothing. Source: upstream
 //! `promql/functions.go`.
 
+use super::floats::without_histograms;
 use super::window::{RangeContext, Windows};
 use super::{Implementation, RangeTrait, Table};
 use crate::error::{EngineError, FunctionError};
@@ -10,14 +11,17 @@ use crate::operators::seconds;
 use crate::slice::SeriesSlice;
 
 pub(super) const TABLE: Table = &[
-    ("deriv", Implementation::Range(RangeTrait::Plain, deriv)),
+    (
+        "deriv",
+        Implementation::Range(RangeTrait::FloatsOnly, deriv),
+    ),
     (
         "double_exponential_smoothing",
         Implementation::Range(RangeTrait::Plain, double_exponential_smoothing),
     ),
     (
         "predict_linear",
-        Implementation::Range(RangeTrait::Plain, predict_linear),
+        Implementation::Range(RangeTrait::FloatsOnly, predict_linear),
     ),
 ];
 
@@ -100,7 +104,8 @@ fn double_exponential_smoothing(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    for (step, first, end) in windows.filled() {
+    // Windows of histograms only have their factors checked too.
+    for (step, _, _) in windows.filled() {
         let (smoothing, trend) = (context.scalar(0, step), context.scalar(1, step));
         if smoothing <= 0.0 || smoothing >= 1.0 {
             return Err(FunctionError::SmoothingFactor(smoothing).into());
@@ -108,6 +113,17 @@ fn double_exponential_smoothing(
         if trend <= 0.0 || trend >= 1.0 {
             return Err(FunctionError::TrendFactor(trend).into());
         }
+    }
+    without_histograms(windows, context, out, smooth_each)
+}
+
+fn smooth_each(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    for (step, first, end) in windows.filled() {
+        let (smoothing, trend) = (context.scalar(0, step), context.scalar(1, step));
         if let Some(value) = smooth(&windows.values[first..end], smoothing, trend) {
             out.set(step, value);
         }

@@ -1,8 +1,9 @@
 //! Sums and means of windows, and variances. Windows that overlap much are computed from sums that
 //! several of them share; never by subtracting what leaves the window, which would lose bits.
 
+use super::floats::by_kind;
 use super::window::{RangeContext, Windows};
-use super::{Implementation, RangeTrait, Table};
+use super::{Implementation, RangeTrait, Table, histogram_sums};
 use crate::error::EngineError;
 use crate::kahan::{self, KahanSum};
 use crate::numeric::count;
@@ -15,11 +16,11 @@ pub(super) const TABLE: Table = &[
     ),
     (
         "stddev_over_time",
-        Implementation::Range(RangeTrait::Plain, stddev_over_time),
+        Implementation::Range(RangeTrait::FloatsOnly, stddev_over_time),
     ),
     (
         "stdvar_over_time",
-        Implementation::Range(RangeTrait::Plain, stdvar_over_time),
+        Implementation::Range(RangeTrait::FloatsOnly, stdvar_over_time),
     ),
     (
         "sum_over_time",
@@ -32,6 +33,11 @@ fn sum_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
+    by_kind(windows, context, out, float_sums, histogram_sums::sums);
+    Ok(())
+}
+
+fn float_sums(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
     each_sum(windows, &mut context.scratch.sums, |step, sum, values| {
         let exact = match sum {
             Some(sum) if sum.sum.is_finite() => sum,
@@ -39,7 +45,6 @@ fn sum_over_time(
         };
         out.set(step, exact.total());
     });
-    Ok(())
 }
 
 fn avg_over_time(
@@ -47,6 +52,11 @@ fn avg_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
+    by_kind(windows, context, out, float_means, histogram_sums::means);
+    Ok(())
+}
+
+fn float_means(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
     each_sum(windows, &mut context.scratch.sums, |step, sum, values| {
         let mean = match sum {
             Some(sum) if sum.sum.is_finite() => {
@@ -57,7 +67,6 @@ fn avg_over_time(
         };
         out.set(step, mean);
     });
-    Ok(())
 }
 
 fn direct_sum(values: &[f64]) -> KahanSum {

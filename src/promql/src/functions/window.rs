@@ -8,12 +8,22 @@ use model::FloatHistogram;
 use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
-use crate::annotations::{Annotation, Notes};
+use super::start;
+use crate::annotations::{Annotation, HistogramOperation, Notes};
 use crate::grid::{Grid, Reference};
 use crate::kahan::KahanSum;
 use crate::operators::advance;
 
+/// What the samples of a window are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WindowKind {
+    Floats,
+    Histograms,
+    Mixed,
+}
+
 /// One series' samples in the windows of all steps. Windows only move forward.
+#[derive(Clone, Copy)]
 pub(crate) struct Windows<'a> {
     /// Times of the samples, increasing.
     pub(crate) timestamps: &'a [i64],
@@ -21,6 +31,9 @@ pub(crate) struct Windows<'a> {
     pub(crate) values: &'a [f64],
     /// Histograms, `None` where the sample is a float. Empty when all are.
     pub(crate) histograms: &'a [Option<Arc<FloatHistogram>>],
+    /// For each sample how many before it are histograms, and how many there are at all. Empty when
+    /// all are floats.
+    pub(crate) histograms_before: &'a [u32],
     /// Since when each sample has been counting, 0 where that is not known. Empty when none is.
     pub(crate) start_timestamps: &'a [i64],
     /// For each step the position of the first sample inside and behind the last.
@@ -36,7 +49,49 @@ pub(crate) struct Windows<'a> {
     pub(crate) edges: WindowEdges,
 }
 
-impl Windows<'_> {
+impl<'a> Windows<'a> {
+    /// Whether any sample is a histogram.
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.histograms_before
+            .last()
+            .is_some_and(|count| *count > 0)
+    }
+
+    /// What the samples `first..end` are, of which there is one at least.
+    pub(crate) fn kind(&self, first: usize, end: usize) -> WindowKind {
+        let (Some(before), Some(until)) = (
+            self.histograms_before.get(first),
+            self.histograms_before.get(end),
+        ) else {
+            return WindowKind::Floats;
+        };
+        match until.wrapping_sub(*before) as usize {
+            0 => WindowKind::Floats,
+            histograms if histograms == end - first => WindowKind::Histograms,
+            _ => WindowKind::Mixed,
+        }
+    }
+
+    /// The sample's histogram; `None` for a float.
+    pub(crate) fn histogram(&self, index: usize) -> Option<&'a Arc<FloatHistogram>> {
+        self.histograms.get(index)?.as_ref()
+    }
+
+    /// Whether the start timestamps tell of a reset between a sample and the one before it.
+    pub(crate) fn starts_anew(&self, index: usize) -> bool {
+        index > 0
+            && !self.start_timestamps.is_empty()
+            && start::is_reset(
+                (self.start_timestamps[index - 1], self.timestamps[index - 1]),
+                (self.start_timestamps[index], self.timestamps[index]),
+            )
+    }
+
+    /// The left edge of a step's window.
+    pub(crate) fn left_ms(&self, step: usize) -> i64 {
+        self.reference.at(step).saturating_sub(self.range_ms)
+    }
+
     /// How many samples all windows hold together.
     pub(crate) fn total(&self) -> usize {
         self.bounds.iter().map(|(first, end)| end - first).sum()
@@ -89,6 +144,38 @@ pub(crate) struct RangeContext<'a> {
     pub(crate) notes: &'a Notes,
     /// Where the first argument stands.
     pub(crate) first_argument: PosRange,
+    /// The name of the series' metric; empty when it has none.
+    pub(crate) metric: &'a str,
+}
+
+/// What is to be said of a window. Metric and position are the call's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WindowNote {
+    Mixed,
+    NotCounter,
+    NotGauge,
+    MixedBuckets,
+    ResetCollision,
+    MismatchedBounds(HistogramOperation),
+    IgnoredHistograms,
+    StartOverlap,
+}
+
+impl WindowNote {
+    pub(crate) fn annotation(self, metric: &str) -> Annotation<'_> {
+        match self {
+            Self::Mixed => Annotation::MixedFloatsHistograms(metric),
+            Self::NotCounter => Annotation::HistogramNotCounter(metric),
+            Self::NotGauge => Annotation::HistogramNotGauge(metric),
+            Self::MixedBuckets => Annotation::MixedBuckets(metric),
+            Self::ResetCollision => {
+                Annotation::CounterResetCollision(HistogramOperation::Aggregation)
+            }
+            Self::MismatchedBounds(operation) => Annotation::MismatchedBounds(operation),
+            Self::IgnoredHistograms => Annotation::IgnoredHistograms(metric),
+            Self::StartOverlap => Annotation::StartOverlap(metric),
+        }
+    }
 }
 
 impl RangeContext<'_> {
@@ -99,6 +186,15 @@ impl RangeContext<'_> {
             .and_then(|values| values.get(step))
             .copied()
             .unwrap_or(f64::NAN)
+    }
+
+    /// Says it, once for each series.
+    pub(crate) fn note(&mut self, note: WindowNote) {
+        if !self.scratch.noted.contains(&note) {
+            self.scratch.noted.push(note);
+            let annotation = note.annotation(self.metric);
+            self.notes.add(&annotation, self.first_argument);
+        }
     }
 
     /// Warns of a φ outside of 0 to 1, once as long as it stays the same.
@@ -128,6 +224,8 @@ pub(crate) struct Scratch {
     pub(crate) values: Vec<f64>,
     /// Bits of the φ that was last warned of.
     pub(crate) warned_of: Option<u64>,
+    /// What was said of the series.
+    pub(crate) noted: Vec<WindowNote>,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use base::CpuPool;
 use hashbrown::HashMap;
 use model::TimeRange;
 use parking_lot::Mutex;
-use promql_syntax::ast::{AggregateOp, BinaryOp, FillValues, ValueType, WindowEdges};
+use promql_syntax::ast::{AggregateOp, BinaryOp, FillValues, PosRange, ValueType, WindowEdges};
 use storage::{Querier, Queryable};
 
 use super::aggregate::{
@@ -19,7 +19,7 @@ use super::binary::{
     ComparisonResult, FillOperator, JoinOperator, ScalarSide, SetOperator, WithScalarOperator,
     operation, scalar_operator,
 };
-use super::call::MapOperator;
+use super::call::NegateOperator;
 use super::common::{CommonBuffer, CommonOperator};
 use super::constant::NumberOperator;
 use super::exchange::ExchangeOperator;
@@ -128,7 +128,7 @@ pub(crate) fn build(
     let is_inner = std::mem::replace(&mut context.in_pipeline, node.pipeline.is_some());
     let operator = match &node.kind {
         NodeKind::Number(value) => Box::new(NumberOperator::new(grid.count(), *value)),
-        NodeKind::Selector(selector) => build_selector(selector, grid, context)?,
+        NodeKind::Selector(selector) => build_selector((selector, node.pos), grid, context)?,
         NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context)?,
         NodeKind::StepInvariant(inner) => {
             let input = build(inner, Grid::instant(grid.first_ms()), context)?;
@@ -220,7 +220,7 @@ fn unsupported(place: &str, node: &Node) -> EngineError {
 
 #[inline(never)]
 fn build_selector(
-    selector: &Selector,
+    (selector, pos): (&Selector, PosRange),
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
@@ -228,7 +228,10 @@ fn build_selector(
     let shared = context.shared.clone();
     if selector.edges == WindowEdges::Smoothed {
         return Ok(Box::new(SmoothedOperator::new(
-            selector, grid, querier, shared,
+            (selector, pos),
+            grid,
+            querier,
+            shared,
         )));
     }
     Ok(Box::new(SelectorOperator::new(
@@ -242,7 +245,7 @@ fn negated(
     value_type: ValueType,
     context: &BuildContext<'_>,
 ) -> Box<dyn Operator> {
-    let negated = Box::new(MapOperator::new(input, |value| -value));
+    let negated = Box::new(NegateOperator::new(input));
     if value_type == ValueType::Scalar {
         return negated;
     }

@@ -8,6 +8,6 @@ mod scalar;
 pub(crate) use histogram::{HistogramFunction, HistogramOperator, Positions};
 pub(crate) use labels::LabelOperator;
 pub(crate) use map::{
-    DateOperator, MapOperator, MapWithOperator, NoPointsOperator, TimestampOperator,
+    DateOperator, MapOperator, MapWithOperator, NegateOperator, NoPointsOperator, TimestampOperator,
 };
 pub(crate) use scalar::{AbsentOperator, ScalarOperator, ScalarsOperator};

@@ -148,16 +148,15 @@ impl Merged {
             let output = &mut self.outputs[target];
             output.missing -= 1;
             match &mut output.held {
-                Some((held, _)) => {
+                Some((held, reservation)) => {
                     if held.present.intersects(&self.scratch.present) {
                         return Err(EngineError::DuplicateLabelset);
                     }
                     held.merge(&self.scratch);
+                    *reservation = Reservation::of_slice(&shared.limits, held)?;
                 }
                 None => {
-                    let steps = self.scratch.values.len();
-                    let points = self.scratch.present.count();
-                    let reservation = Reservation::slice(&shared.limits, steps, points)?;
+                    let reservation = Reservation::of_slice(&shared.limits, &self.scratch)?;
                     output.held = Some((self.scratch.clone(), reservation));
                 }
             }

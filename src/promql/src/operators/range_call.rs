@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use model::Labels;
 use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
 use super::{Operator, RangeOperator, SeriesMeta, Shared, TypeLabels};
 use crate::annotations::Annotation;
 use crate::error::EngineError;
+use crate::functions::floats::without_histograms;
 use crate::functions::window::{RangeContext, Scratch, Windows, find_bounds};
 use crate::functions::{RangeFunction, RangeTrait};
 use crate::grid::{Grid, Reference};
@@ -56,6 +58,7 @@ struct WindowReader {
     shape: WindowShape,
     columns: Columns,
     bounds: Vec<(usize, usize)>,
+    histograms_before: Vec<u32>,
     memory: Reservation,
 }
 
@@ -66,6 +69,7 @@ impl WindowReader {
             shape,
             columns: Columns::default(),
             bounds: Vec::new(),
+            histograms_before: Vec::new(),
             memory: Reservation::empty(&shared.limits),
         }
     }
@@ -81,20 +85,55 @@ impl WindowReader {
         self.input.next(&mut self.columns)?;
         let shape = self.shape;
         shape.find_bounds(&self.columns, &mut self.bounds);
-        let windows = Windows {
+        count_histograms(&self.columns, &mut self.histograms_before);
+        let queryable = queryable_samples(&self.columns, &self.bounds);
+        shared.limits.count_queryable(queryable);
+        Ok(Windows {
             timestamps: &self.columns.timestamps,
             values: &self.columns.values,
             histograms: &self.columns.histograms,
+            histograms_before: &self.histograms_before,
             start_timestamps: &self.columns.start_timestamps,
             bounds: &self.bounds,
             reference: shape.reference,
             grid: shape.grid,
             range_ms: shape.range_ms,
             edges: shape.edges,
-        };
-        shared.limits.count_queryable(windows.total());
-        Ok(windows)
+        })
     }
+}
+
+/// Sets `before` to the number of histograms before each sample and before the end, or to nothing
+/// when there is none.
+fn count_histograms(columns: &Columns, before: &mut Vec<u32>) {
+    before.clear();
+    if columns.histograms.is_empty() {
+        return;
+    }
+    before.push(0);
+    let mut count = 0_u32;
+    for histogram in &columns.histograms {
+        count = count.wrapping_add(u32::from(histogram.is_some()));
+        before.push(count);
+    }
+}
+
+/// How many samples all windows hold together. A histogram counts as many as it is large.
+pub(crate) fn queryable_samples(columns: &Columns, bounds: &[(usize, usize)]) -> usize {
+    if columns.histograms.is_empty() {
+        return bounds.iter().map(|(first, end)| end - first).sum();
+    }
+    let mut before = vec![0_usize];
+    let mut total = 0_usize;
+    for histogram in &columns.histograms {
+        let size = histogram.as_ref().map_or(1, |it| it.size_in_samples());
+        total = total.saturating_add(size);
+        before.push(total);
+    }
+    bounds
+        .iter()
+        .map(|(first, end)| before[*end] - before[*first])
+        .fold(0, usize::saturating_add)
 }
 
 /// A function over the windows of each series. Names stay: dropping them is the merge operator's
@@ -107,8 +146,8 @@ pub(crate) struct RangeCallOperator {
     function_trait: RangeTrait,
     shared: Shared,
     scratch: Scratch,
-    /// The series' labels, for infos about those that are no counters.
-    metas: Arc<[SeriesMeta]>,
+    /// The series' labels, for annotations.
+    labels: Arc<[Labels]>,
     next_series: usize,
     noted_name: Option<String>,
 }
@@ -129,7 +168,7 @@ impl RangeCallOperator {
             function_trait,
             shared,
             scratch: Scratch::default(),
-            metas: Arc::default(),
+            labels: Arc::default(),
             next_series: 0,
             noted_name: None,
         }
@@ -137,10 +176,10 @@ impl RangeCallOperator {
 
     /// Tells of a series that has results but does not look like a counter.
     fn note_non_counter(&mut self, index: usize) {
-        let Some(meta) = self.metas.get(index) else {
+        let Some(labels) = self.labels.get(index) else {
             return;
         };
-        let Some(name) = meta.labels.metric_name() else {
+        let Some(name) = labels.metric_name() else {
             return;
         };
         if self.noted_name.as_deref() == Some(name) {
@@ -148,7 +187,7 @@ impl RangeCallOperator {
         }
         let annotation = match self.shared.type_and_unit_labels {
             TypeLabels::Trusted => {
-                let kind = meta.labels.value_or_empty("__type__");
+                let kind = labels.value_or_empty("__type__");
                 let is_counter = matches!(kind, "counter" | "histogram");
                 (!is_counter).then_some(Annotation::NonCounterType { metric: name, kind })
             }
@@ -175,26 +214,34 @@ impl Operator for RangeCallOperator {
             .map(|scalar| read_scalar(&mut **scalar))
             .collect::<Result<_, _>>()?;
         let metas = self.reader.series()?;
-        if self.function_trait == RangeTrait::ForCounters {
-            self.metas = metas.clone().into();
-        }
+        self.labels = metas.iter().map(|meta| meta.labels.clone()).collect();
         Ok(metas)
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        let index = self.next_series;
+        self.next_series += 1;
         let pos = self.reader.shape.pos;
         let windows = self.reader.next(&self.shared)?;
         out.reset(windows.bounds.len());
+        self.scratch.noted.clear();
+        let labels = self.labels.get(index);
         let mut context = RangeContext {
             scalars: &self.scalar_values,
             scratch: &mut self.scratch,
             notes: &self.shared.notes,
             first_argument: pos,
+            metric: labels.and_then(Labels::metric_name).unwrap_or_default(),
         };
-        (self.function)(&windows, &mut context, out)?;
-        let index = self.next_series;
-        self.next_series += 1;
-        if self.function_trait == RangeTrait::ForCounters && !out.present.is_empty() {
+        match self.function_trait {
+            RangeTrait::FloatsOnly => {
+                without_histograms(&windows, &mut context, out, self.function)?;
+            }
+            RangeTrait::Plain | RangeTrait::KeepsName | RangeTrait::ForCounters => {
+                (self.function)(&windows, &mut context, out)?;
+            }
+        }
+        if self.function_trait == RangeTrait::ForCounters && out.floats().next().is_some() {
             self.note_non_counter(index);
         }
         Ok(())
@@ -210,7 +257,7 @@ impl Operator for RangeCallOperator {
             function_trait: self.function_trait,
             shared: self.shared.clone(),
             scratch: Scratch::default(),
-            metas: Arc::clone(&self.metas),
+            labels: Arc::clone(&self.labels),
             next_series: series.start,
             noted_name: None,
         }))
@@ -228,7 +275,7 @@ pub(crate) fn read_scalar(scalar: &mut dyn Operator) -> Result<Vec<f64>, EngineE
 /// `absent_over_time`: 1 at the steps whose window holds no sample of any series.
 pub(crate) struct AbsentOverTimeOperator {
     reader: WindowReader,
-    labels: model::Labels,
+    labels: Labels,
     shared: Shared,
     series: usize,
 }
@@ -237,7 +284,7 @@ impl AbsentOverTimeOperator {
     pub(crate) fn new(
         input: Box<dyn RangeOperator>,
         shape: WindowShape,
-        labels: model::Labels,
+        labels: Labels,
         shared: Shared,
     ) -> Self {
         Self {

@@ -8,7 +8,7 @@ use storage::{Columns, Querier, SelectHints, SeriesSet};
 use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
 use crate::error::EngineError;
 use crate::grid::{Grid, Reference};
-use crate::limits::Reservation;
+use crate::limits::{Reservation, SAMPLE_BYTES};
 use crate::plan::{Selector, SelectorOutput};
 use crate::slice::SeriesSlice;
 
@@ -98,10 +98,12 @@ impl SeriesReader {
         if !self.shared.use_start_timestamps {
             columns.start_timestamps.clear();
         }
-        let samples = columns.len();
-        self.shared.limits.count_read(samples);
-        self.samples
-            .set(samples.saturating_mul(size_of::<(i64, f64)>()), samples)
+        self.shared.limits.count_read(columns.len());
+        let samples = held_samples(columns);
+        let optional = (columns.histograms.len() + columns.start_timestamps.len())
+            .saturating_mul(size_of::<i64>());
+        let bytes = samples.saturating_mul(SAMPLE_BYTES);
+        self.samples.set(bytes.saturating_add(optional), samples)
     }
 
     /// How long the stretch of time is that one step looks at.
@@ -132,6 +134,14 @@ impl SeriesReader {
         }
         Ok(())
     }
+}
+
+/// As how many samples columns count: a histogram as many as it is large.
+fn held_samples(columns: &Columns) -> usize {
+    let histograms = columns.histograms.iter().flatten();
+    // Each sample counts one already.
+    let beside = histograms.map(|histogram| histogram.size_in_samples().saturating_sub(1));
+    beside.fold(columns.len(), usize::saturating_add)
 }
 
 /// An instant selector.
@@ -189,7 +199,7 @@ impl Operator for SelectorOperator {
                 (SelectorOutput::Value, None) => out.set(step, self.columns.values[sample]),
             },
         );
-        self.shared.limits.count_queryable(out.present.count());
+        self.shared.limits.count_queryable(out.samples());
         if self.output == SelectorOutput::StartTimestamp && !self.shared.use_start_timestamps {
             out.reset(reference.count());
         }

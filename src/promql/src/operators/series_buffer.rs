@@ -153,10 +153,6 @@ impl SeriesBuffer {
     }
 
     fn reserve(&self, slice: &SeriesSlice) -> Result<Reservation, EngineError> {
-        Reservation::slice(
-            &self.shared.limits,
-            slice.values.len(),
-            slice.present.count(),
-        )
+        Reservation::of_slice(&self.shared.limits, slice)
     }
 }

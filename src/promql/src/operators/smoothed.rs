@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use model::PromDuration;
+use model::{Labels, PromDuration};
+use promql_syntax::ast::PosRange;
 use storage::{Columns, Querier, SelectHints};
 
 use super::matrix::remove_stale;
@@ -10,7 +11,8 @@ use super::selector::SeriesReader;
 use super::{Operator, SeriesMeta, Shared};
 use crate::error::EngineError;
 use crate::functions::extended::Extended;
-use crate::functions::window::find_bounds;
+use crate::functions::extended_histogram::ExtendedHistograms;
+use crate::functions::window::{WindowNote, find_bounds};
 use crate::grid::Grid;
 use crate::plan::Selector;
 use crate::slice::SeriesSlice;
@@ -22,11 +24,15 @@ pub(crate) struct SmoothedOperator {
     shared: Shared,
     columns: Columns,
     bounds: Vec<(usize, usize)>,
+    /// The series' labels, for annotations, and where these point to.
+    labels: Vec<Labels>,
+    pos: PosRange,
+    next_series: usize,
 }
 
 impl SmoothedOperator {
     pub(crate) fn new(
-        selector: &Selector,
+        (selector, pos): (&Selector, PosRange),
         grid: Grid,
         querier: Arc<dyn Querier>,
         shared: Shared,
@@ -37,6 +43,19 @@ impl SmoothedOperator {
             shared,
             columns: Columns::default(),
             bounds: Vec::new(),
+            labels: Vec::new(),
+            pos,
+            next_series: 0,
+        }
+    }
+
+    /// Says of a series what came up at its steps, each once.
+    fn tell(&self, index: usize, mut notes: Vec<WindowNote>) {
+        let labels = self.labels.get(index);
+        let metric = labels.and_then(Labels::metric_name).unwrap_or_default();
+        while let Some(note) = notes.first().copied() {
+            notes.retain(|other| *other != note);
+            self.shared.notes.add(&note.annotation(metric), self.pos);
         }
     }
 }
@@ -44,10 +63,12 @@ impl SmoothedOperator {
 impl Operator for SmoothedOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         let step = PromDuration::from_millis(self.reader.reference().step_ms());
-        self.reader.series(SelectHints {
+        let metas = self.reader.series(SelectHints {
             step,
             window: PromDuration::ZERO,
-        })
+        })?;
+        self.labels = metas.iter().map(|meta| meta.labels.clone()).collect();
+        Ok(metas)
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
@@ -63,6 +84,9 @@ impl Operator for SmoothedOperator {
             &mut self.bounds,
         );
         out.reset(reference.count());
+        let index = self.next_series;
+        self.next_series += 1;
+        let mut notes = Vec::new();
         for (step, (first, end)) in self.bounds.iter().enumerate() {
             let at_ms = reference.at(step);
             let samples = Extended {
@@ -72,11 +96,27 @@ impl Operator for SmoothedOperator {
                 right_ms: at_ms.saturating_add(behind_ms),
                 edges: self.selector.edges,
             };
-            if let Some(value) = samples.value_at(at_ms) {
-                out.set(step, value);
+            let histograms = self.columns.histograms.get(*first..*end).unwrap_or(&[]);
+            match histograms.iter().flatten().count() {
+                0 => {
+                    if let Some(value) = samples.value_at(at_ms) {
+                        out.set(step, value);
+                    }
+                }
+                count if count == samples.timestamps.len() => {
+                    let samples = ExtendedHistograms {
+                        edges: samples,
+                        histograms,
+                    };
+                    if let Some(histogram) = samples.value_at(at_ms, &mut notes) {
+                        out.set_histogram(step, Arc::new(histogram));
+                    }
+                }
+                _ => notes.push(WindowNote::Mixed),
             }
         }
-        self.shared.limits.count_queryable(out.present.count());
+        self.tell(index, notes);
+        self.shared.limits.count_queryable(out.samples());
         Ok(())
     }
 }

@@ -25,19 +25,18 @@ pub(crate) enum SortKey {
 pub(crate) struct SortOperator {
     input: Box<dyn Operator>,
     key: SortKey,
-    shared: Shared,
-    sorted: std::vec::IntoIter<f64>,
-    _memory: Option<Reservation>,
+    sorted: std::vec::IntoIter<SeriesSlice>,
+    memory: Reservation,
 }
 
 impl SortOperator {
     pub(crate) fn new(input: Box<dyn Operator>, key: SortKey, shared: Shared) -> Self {
+        let memory = Reservation::empty(&shared.limits);
         Self {
             input,
             key,
-            shared,
             sorted: Vec::new().into_iter(),
-            _memory: None,
+            memory,
         }
     }
 }
@@ -45,38 +44,44 @@ impl SortOperator {
 impl Operator for SortOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         let metas = self.input.series()?;
-        self._memory = Some(Reservation::slice(
-            &self.shared.limits,
-            metas.len(),
-            metas.len(),
-        )?);
-        let mut slice = SeriesSlice::default();
+        let by_value = matches!(self.key, SortKey::Ascending | SortKey::Descending);
         let mut points = Vec::with_capacity(metas.len());
         for meta in metas {
+            let mut slice = SeriesSlice::default();
             self.input.next(&mut slice)?;
+            if by_value {
+                // Histograms have no order.
+                slice.keep_floats();
+            }
             if slice.present.get(0) {
-                points.push((meta, slice.values[0]));
+                self.memory.add_bytes(size_of::<SeriesSlice>())?;
+                self.memory.add_slice(&slice)?;
+                points.push((meta, slice));
             }
         }
         points.sort_by(|a, b| compare(&self.key, a, b));
-        let (metas, values): (Vec<_>, Vec<_>) = points.into_iter().unzip();
-        self.sorted = values.into_iter();
+        let (metas, slices): (Vec<_>, Vec<_>) = points.into_iter().unzip();
+        self.sorted = slices.into_iter();
         Ok(metas)
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
-        out.reset(1);
-        if let Some(value) = self.sorted.next() {
-            out.set(0, value);
+        match self.sorted.next() {
+            Some(slice) => *out = slice,
+            None => out.reset(1),
         }
         Ok(())
     }
 }
 
-fn compare(key: &SortKey, a: &(SeriesMeta, f64), b: &(SeriesMeta, f64)) -> Ordering {
+fn compare(
+    key: &SortKey,
+    a: &(SeriesMeta, SeriesSlice),
+    b: &(SeriesMeta, SeriesSlice),
+) -> Ordering {
     match key {
-        SortKey::Ascending => ascending(a.1, b.1),
-        SortKey::Descending => descending(a.1, b.1),
+        SortKey::Ascending => ascending(a.1.values[0], b.1.values[0]),
+        SortKey::Descending => descending(a.1.values[0], b.1.values[0]),
         SortKey::Labels(labels) => by_labels(labels, &a.0, &b.0),
         SortKey::LabelsDescending(labels) => by_labels(labels, &b.0, &a.0),
     }

@@ -231,7 +231,13 @@ impl Caller<'_, '_> {
         }
         let input = self.vector(0)?;
         if !self.grid.is_instant() {
-            return Ok(input);
+            return Ok(match key {
+                // As sorting one step by value leaves histograms out.
+                SortKey::Ascending | SortKey::Descending => {
+                    Box::new(MapOperator::new(input, |value| value))
+                }
+                SortKey::Labels(_) | SortKey::LabelsDescending(_) => input,
+            });
         }
         Ok(Box::new(SortOperator::new(
             input,

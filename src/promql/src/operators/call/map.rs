@@ -43,6 +43,38 @@ impl Operator for MapOperator {
     }
 }
 
+/// Changes the sign of each value, and of all counts of histograms.
+pub(crate) struct NegateOperator {
+    input: Box<dyn Operator>,
+}
+
+impl NegateOperator {
+    pub(crate) fn new(input: Box<dyn Operator>) -> Self {
+        Self { input }
+    }
+}
+
+impl Operator for NegateOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        for value in &mut out.values {
+            *value = -*value;
+        }
+        for histogram in out.histograms.iter_mut().flatten() {
+            Arc::make_mut(histogram).scale(-1.0);
+        }
+        Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self::new(self.input.fork(series)?)))
+    }
+}
+
 /// Applies a function to each value and the scalars of its step.
 pub(crate) struct MapWithOperator {
     input: Box<dyn Operator>,
