@@ -10,3 +10,4 @@ mod parity;
 mod regexes;
 mod server;
 mod support;
+mod syntax;

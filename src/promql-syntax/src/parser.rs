@@ -81,6 +81,9 @@ impl Context {
 /// More errors than this are not of use to anybody.
 const MAX_ERRORS: usize = 100;
 
+/// As in every parser that yacc makes.
+const RECOVERY_TOKENS: u8 = 3;
+
 /// How many parentheses, calls, signs and right-associative operators may be open at once. Each one
 /// is a level of recursion.
 const MAX_NESTING: usize = 250;
@@ -96,6 +99,10 @@ pub(crate) struct Parser<'a> {
     last_end: usize,
     errors: Vec<ParseError>,
     context: Context,
+    /// The construct in which a syntax error was just reported.
+    aborted_in: Option<Context>,
+    /// How many tokens must fit until a syntax error counts as overcome.
+    recovering: u8,
     nesting: usize,
 }
 
@@ -109,6 +116,8 @@ impl<'a> Parser<'a> {
             last_end: 0,
             errors: Vec::new(),
             context: Context::Top,
+            aborted_in: None,
+            recovering: 0,
             nesting: 0,
         }
     }
@@ -122,9 +131,21 @@ impl<'a> Parser<'a> {
             );
             return Err(Abort);
         }
-        let node = self.parse_expr(0)?;
-        self.expect_end()?;
-        Ok(node.expr)
+        let result = self.parse_expr(0).and_then(|node| {
+            self.expect_end()?;
+            Ok(node.expr)
+        });
+        if result.is_err() {
+            self.read_to_end();
+        }
+        result
+    }
+
+    /// Reads what is left after a syntax error that nothing takes up: the lexer may refuse it.
+    fn read_to_end(&mut self) {
+        while !matches!(self.peek().kind, TokenKind::Eof | TokenKind::Error) {
+            self.take();
+        }
     }
 
     /// The errors found so far, in order.
@@ -133,7 +154,7 @@ impl<'a> Parser<'a> {
     }
 
     fn expect_end(&mut self) -> Parsed<()> {
-        match self.peek().kind {
+        match self.skip_unfit(&[]) {
             TokenKind::Eof => Ok(()),
             _ => Err(self.unexpected_here()),
         }
@@ -163,6 +184,7 @@ impl<'a> Parser<'a> {
         if !matches!(token.kind, TokenKind::Eof | TokenKind::Error) {
             self.peeked = None;
             self.last_end = token.pos().end;
+            self.recovering = self.recovering.saturating_sub(1);
         }
         token
     }
@@ -174,7 +196,33 @@ impl<'a> Parser<'a> {
 
     /// Takes a `kind` or reports the look-ahead.
     fn expect(&mut self, kind: TokenKind) -> Parsed<Token<'a>> {
+        self.skip_unfit(&[kind]);
         self.accept(kind).ok_or_else(|| self.unexpected_here())
+    }
+
+    /// Goes on behind a construct with a syntax error, as upstream's parser does: what does not fit
+    /// there is skipped in silence.
+    fn recover<T>(&mut self, instead: T) -> Parsed<T> {
+        self.aborted_in = None;
+        self.recovering = RECOVERY_TOKENS;
+        Ok(instead)
+    }
+
+    /// Right behind a syntax error, skips the tokens that are none of `fit`. Returns the look-ahead.
+    fn skip_unfit(&mut self, fit: &[TokenKind]) -> TokenKind {
+        self.skip_until(|kind| fit.contains(&kind))
+    }
+
+    /// Right behind a syntax error, skips the tokens that do not fit. Returns the look-ahead.
+    fn skip_until(&mut self, fits: impl Fn(TokenKind) -> bool) -> TokenKind {
+        loop {
+            let kind = self.peek().kind;
+            let is_end = matches!(kind, TokenKind::Eof | TokenKind::Error);
+            if self.recovering < RECOVERY_TOKENS || is_end || fits(kind) {
+                return kind;
+            }
+            self.peeked = None;
+        }
     }
 
     fn error(&mut self, pos: PosRange, message: String) {
@@ -186,7 +234,9 @@ impl<'a> Parser<'a> {
     /// Reports the look-ahead. What the lexer reported is not reported again.
     fn unexpected(&mut self, context: &str, expected: &str) -> Abort {
         let token = self.peek();
-        if token.kind != TokenKind::Error {
+        self.aborted_in = None;
+        let is_end = token.kind == TokenKind::Eof;
+        if token.kind != TokenKind::Error && !(is_end && self.recovering == RECOVERY_TOKENS) {
             let mut message = format!("unexpected {}", token.describe());
             for (word, detail) in [(" in ", context), (", expected ", expected)] {
                 if !detail.is_empty() {
@@ -202,7 +252,12 @@ impl<'a> Parser<'a> {
     /// Reports the look-ahead in the words of the construct around it.
     fn unexpected_here(&mut self) -> Abort {
         let (context, expected) = self.context.words();
-        self.unexpected(context, expected)
+        let at_end = matches!(self.peek().kind, TokenKind::Eof | TokenKind::Error);
+        let is_lost = at_end && self.recovering == RECOVERY_TOKENS;
+        let abort = self.unexpected(context, expected);
+        // When the query ends before anything fits again, nothing takes it up.
+        self.aborted_in = (!is_lost).then_some(self.context);
+        abort
     }
 
     /// Runs `parse` as part of a construct that words errors.
@@ -253,6 +308,7 @@ impl<'a> Parser<'a> {
 
     /// Parses an operand: signs, a primary expression, its modifiers.
     fn parse_operand(&mut self) -> Parsed<Node> {
+        self.skip_until(TokenKind::can_start_expr);
         let token = self.peek();
         let Some(op) = unary_op(token.kind) else {
             let primary = self.parse_primary()?;
@@ -300,7 +356,14 @@ impl<'a> Parser<'a> {
 
     fn parse_paren(&mut self) -> Parsed<Node> {
         let open = self.take();
-        let inner = self.nested(|parser| parser.parse_expr(0))?;
+        let inner = self.nested(|parser| {
+            let mut inner = parser.parse_expr(0)?;
+            while parser.recovering == RECOVERY_TOKENS && parser.skip_one_unfit() {
+                inner = parser.parse_modifiers(inner)?;
+                inner = parser.parse_operators(inner, 0)?;
+            }
+            Ok(inner)
+        })?;
         let close = self.expect(TokenKind::RightParen)?;
         let pos = open.pos().merge(close.pos());
         self.node(
@@ -310,6 +373,19 @@ impl<'a> Parser<'a> {
             }),
             inner.depth,
         )
+    }
+
+    /// Skips the look-ahead unless parentheses can end with it.
+    fn skip_one_unfit(&mut self) -> bool {
+        let kind = self.peek().kind;
+        let fits = matches!(
+            kind,
+            TokenKind::RightParen | TokenKind::Eof | TokenKind::Error
+        );
+        if !fits {
+            self.peeked = None;
+        }
+        !fits
     }
 
     /// Parses what starts with a word: an aggregation, a call, or else a selector.

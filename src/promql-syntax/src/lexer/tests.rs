@@ -129,7 +129,7 @@ fn texts() {
         (r#""\"#, "escape sequence not terminated"),
         (r#""\x4"#, "escape sequence not terminated"),
         (r#""\q""#, "unknown escape sequence U+0071 'q'"),
-        (r#""\'""#, r"unknown escape sequence U+0027 '\''"),
+        (r#""\'""#, "unknown escape sequence U+0027 '''"),
         (
             r#""\xzz""#,
             "illegal character U+007A 'z' in escape sequence",

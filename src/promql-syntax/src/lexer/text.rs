@@ -70,7 +70,13 @@ impl Lexer<'_> {
     }
 }
 
-/// Go's `%#U`: `U+0041 'A'`.
+/// Go's `%#U`: `U+0041 'A'`, the character as it is, and not at all unless it is printable.
 fn code_point(c: char) -> String {
-    format!("U+{:04X} {}", u32::from(c), quoted_char(Some(c)))
+    let number = u32::from(c);
+    let is_printable = matches!(c, '\'' | '"' | '\\') || quoted_char(Some(c)) == format!("'{c}'");
+    if is_printable {
+        format!("U+{number:04X} '{c}'")
+    } else {
+        format!("U+{number:04X}")
+    }
 }

@@ -1,8 +1,10 @@
 //! Aggregations: `sum by (label) (expr)`, `topk without (label) (5, expr)`.
 
-use super::{Node, Parsed, Parser};
+use super::{Context, Node, Parsed, Parser};
 use crate::ast::{AggregateExpr, AggregateOp, Expr, NumberLiteral, PosRange};
 use crate::token::{Keyword, Token, TokenKind};
+
+const NO_ARGUMENTS: &str = "no arguments for aggregate expression provided";
 
 /// `by (…)` or `without (…)`; the default stands for neither.
 #[derive(Default)]
@@ -14,7 +16,7 @@ struct Grouping {
 impl<'a> Parser<'a> {
     /// Parses an aggregation; its operator was just taken.
     pub(super) fn parse_aggregate(&mut self, word: Token<'a>, op: AggregateOp) -> Parsed<Node> {
-        let (grouping, args) = self.in_aggregation(|parser| {
+        let parsed = self.in_aggregation(|parser| {
             let before = parser.parse_grouping()?;
             let args = parser.parse_call_args()?;
             let end = parser.last_end;
@@ -30,8 +32,14 @@ impl<'a> Parser<'a> {
                     (after.unwrap_or_default(), (args, end))
                 }
             })
-        })?;
-        let (args, end) = args;
+        });
+        if parsed.is_err() && self.aborted_in.take() == Some(Context::Aggregation) {
+            // As upstream, which goes on as if there were no arguments.
+            self.error(word.pos(), NO_ARGUMENTS.to_owned());
+            let placeholder = self.placeholder(word.pos())?;
+            return self.recover(placeholder);
+        }
+        let (grouping, (args, end)) = parsed?;
         let pos = PosRange::new(word.start, end);
         self.build_aggregate(op, grouping, args, pos)
     }
@@ -78,7 +86,7 @@ impl<'a> Parser<'a> {
                 };
                 return self.node(Expr::Aggregate(aggregate), below);
             }
-            _ if given == 0 => "no arguments for aggregate expression provided".to_owned(),
+            _ if given == 0 => NO_ARGUMENTS.to_owned(),
             _ if disabled => format!(
                 "{op}() is experimental and must be enabled with \
                  --enable-feature=promql-experimental-functions"

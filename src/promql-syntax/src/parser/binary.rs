@@ -20,7 +20,13 @@ impl Parser<'_> {
     /// Parses operands joined by operators that bind at least as tightly as `min_precedence`.
     /// Left-associative chains are a loop, so that their length costs no stack.
     pub(super) fn parse_expr(&mut self, min_precedence: u8) -> Parsed<Node> {
-        let mut lhs = self.parse_operand()?;
+        let lhs = self.parse_operand()?;
+        self.parse_operators(lhs, min_precedence)
+    }
+
+    /// Parses the operators behind `lhs` that bind at least as tightly as `min_precedence`.
+    pub(super) fn parse_operators(&mut self, lhs: Node, min_precedence: u8) -> Parsed<Node> {
+        let mut lhs = lhs;
         loop {
             let TokenKind::Binary(op) = self.peek().kind else {
                 return Ok(lhs);
@@ -158,7 +164,8 @@ impl Parser<'_> {
     pub(super) fn parse_grouping_labels(&mut self) -> Parsed<Vec<String>> {
         const CONTEXT: &str = "grouping opts";
         if self.accept(TokenKind::LeftParen).is_none() {
-            return Err(self.unexpected(CONTEXT, "\"(\""));
+            self.unexpected(CONTEXT, "\"(\"");
+            return self.recover(Vec::new());
         }
         let mut labels = Vec::new();
         while self.accept(TokenKind::RightParen).is_none() {

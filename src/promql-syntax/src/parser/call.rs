@@ -36,7 +36,11 @@ impl<'a> Parser<'a> {
             return Ok(args);
         }
         args.push(self.nested(|parser| parser.parse_expr(0))?);
-        while let Some(comma) = self.accept(TokenKind::Comma) {
+        loop {
+            self.skip_unfit(&[TokenKind::Comma, TokenKind::RightParen]);
+            let Some(comma) = self.accept(TokenKind::Comma) else {
+                break;
+            };
             if self.peek().kind.can_start_expr() {
                 args.push(self.nested(|parser| parser.parse_expr(0))?);
             } else {

@@ -3,7 +3,7 @@
 use model::PromDuration;
 
 use super::{Parsed, Parser, binary::POWER_PRECEDENCE, unary_op};
-use crate::ast::{BinaryOp, DurationExpr, DurationExprKind, PosRange, UnaryOp};
+use crate::ast::{BinaryOp, DurationExpr, DurationExprKind, NumberLiteral, PosRange, UnaryOp};
 use crate::token::{Keyword, Token, TokenKind};
 
 /// A duration and how many levels it has.
@@ -51,20 +51,73 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    /// Parses what follows `offset`. Operators belong to it only in parentheses: `x offset 5m + y`
-    /// is a sum.
+    /// Parses what follows `offset`. A literal or a function is all of it: `x offset 5m + y` is a
+    /// sum. As upstream, only behind parentheses without a sign, or behind two signs, operators
+    /// belong to the duration: `x offset (5m) + y` is an error.
     pub(super) fn parse_offset_duration(&mut self) -> Parsed<DurationNode> {
         let token = self.peek();
         let Some(sign) = unary_op(token.kind) else {
+            if token.kind == TokenKind::LeftParen {
+                return self.parse_duration(0);
+            }
             return self.parse_duration_operand();
         };
         self.take();
+        if unary_op(self.peek().kind).is_some() {
+            let operand = self.nested(|parser| parser.parse_duration(POWER_PRECEDENCE))?;
+            let signed = self.sign_duration(sign, &token, operand)?;
+            return self.parse_duration_operators(signed, 0);
+        }
+        if matches!(self.peek().kind, TokenKind::Number | TokenKind::Duration) {
+            // Only here the sign is part of the literal, and of the place of its error.
+            let mut number = self.parse_number_literal();
+            number.value = signed(sign, number.value);
+            number.pos.start = token.start;
+            return self.duration_literal(number, token.pos());
+        }
         let operand = self.nested(Self::parse_duration_operand)?;
         self.sign_duration(sign, &token, operand)
     }
 
+    /// A literal, or zero when it is out of range.
+    fn duration_literal(
+        &mut self,
+        number: NumberLiteral,
+        error_pos: PosRange,
+    ) -> Parsed<DurationNode> {
+        // Written so that NaN is out of range too.
+        if !(-MAX_SECONDS..=MAX_SECONDS).contains(&number.value) {
+            self.error(error_pos, "duration out of range".to_owned());
+            return self.zero_duration();
+        }
+        let pos = number.pos;
+        self.duration_node(DurationExprKind::Number(number), pos, 0)
+    }
+
+    /// Stands for a duration that has an error. As upstream it has no place, so that a further
+    /// error about it is shown at the start of the query.
+    fn zero_duration(&mut self) -> Parsed<DurationNode> {
+        let pos = PosRange::default();
+        let zero = NumberLiteral {
+            value: 0.0,
+            is_duration: false,
+            pos,
+        };
+        self.duration_node(DurationExprKind::Number(zero), pos, 0)
+    }
+
     fn parse_duration(&mut self, min_precedence: u8) -> Parsed<DurationNode> {
-        let mut lhs = self.parse_duration_operand()?;
+        let lhs = self.parse_duration_operand()?;
+        self.parse_duration_operators(lhs, min_precedence)
+    }
+
+    /// Parses the operators behind `lhs` that bind at least as tightly as `min_precedence`.
+    fn parse_duration_operators(
+        &mut self,
+        lhs: DurationNode,
+        min_precedence: u8,
+    ) -> Parsed<DurationNode> {
+        let mut lhs = lhs;
         loop {
             let token = self.peek();
             let TokenKind::Binary(op) = token.kind else {
@@ -81,7 +134,10 @@ impl<'a> Parser<'a> {
                 self.parse_duration(precedence + 1)?
             };
             self.check_enabled(lhs.expr.pos);
-            self.check_divisor(&token, op, &rhs);
+            if self.divides_by_zero(&token, op, &rhs) {
+                lhs = self.zero_duration()?;
+                continue;
+            }
             let pos = lhs.expr.pos.merge(rhs.expr.pos);
             let depth = lhs.depth.max(rhs.depth);
             let kind = DurationExprKind::Binary(op, Box::new(lhs.expr), Box::new(rhs.expr));
@@ -89,15 +145,22 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn check_divisor(&mut self, operator: &Token<'a>, op: BinaryOp, divisor: &DurationNode) {
+    /// Whether a division or remainder by a literal zero was reported.
+    fn divides_by_zero(
+        &mut self,
+        operator: &Token<'a>,
+        op: BinaryOp,
+        divisor: &DurationNode,
+    ) -> bool {
         let is_zero = divisor.is_literal()
             && matches!(&divisor.expr.kind, DurationExprKind::Number(n) if n.value == 0.0);
         let message = match op {
             BinaryOp::Div if is_zero => "division by zero",
             BinaryOp::Mod if is_zero => "modulo by zero",
-            _ => return,
+            _ => return false,
         };
         self.error(operator.pos(), message.to_owned());
+        true
     }
 
     fn parse_duration_operand(&mut self) -> Parsed<DurationNode> {
@@ -111,11 +174,7 @@ impl<'a> Parser<'a> {
             TokenKind::Number | TokenKind::Duration => {
                 let number = self.parse_number_literal();
                 let pos = number.pos;
-                // Written so that NaN is out of range too.
-                if !(-MAX_SECONDS..=MAX_SECONDS).contains(&number.value) {
-                    self.error(pos, "duration out of range".to_owned());
-                }
-                self.duration_node(DurationExprKind::Number(number), pos, 0)
+                self.duration_literal(number, pos)
             }
             TokenKind::LeftParen => self.parse_duration_paren(),
             TokenKind::Keyword(keyword @ (Keyword::Step | Keyword::Range)) => {
@@ -176,11 +235,10 @@ impl<'a> Parser<'a> {
         let pos = PosRange::new(token.start, operand.expr.pos.end);
         match &mut operand.expr.kind {
             DurationExprKind::Number(number) if is_literal => {
-                if sign == UnaryOp::Minus {
-                    number.value = -number.value;
-                }
-                number.pos = pos;
-                operand.expr.pos = pos;
+                number.value = signed(sign, number.value);
+                // As upstream: only the start moves.
+                number.pos.start = token.start;
+                operand.expr.pos = number.pos;
                 Ok(operand)
             }
             _ if sign == UnaryOp::Plus => Ok(operand),
@@ -219,6 +277,13 @@ impl<'a> Parser<'a> {
             expr,
             depth: below + 1,
         })
+    }
+}
+
+fn signed(sign: UnaryOp, value: f64) -> f64 {
+    match sign {
+        UnaryOp::Plus => value,
+        UnaryOp::Minus => -value,
     }
 }
 

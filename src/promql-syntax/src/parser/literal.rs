@@ -37,20 +37,20 @@ impl<'a> Parser<'a> {
             return value;
         }
         // A text that is a number but for its size overflows; the exponent tells.
-        let reason = if token
+        let (reason, value) = if token
             .text
             .bytes()
             .all(|b| b.is_ascii_digit() || b".eE+-_".contains(&b))
             && token.text.replace('_', "").parse::<f64>().is_ok()
         {
-            "value out of range"
+            ("value out of range", f64::INFINITY)
         } else {
-            "invalid syntax"
+            ("invalid syntax", 0.0)
         };
         let text = quoted(token.text);
         let message = format!("error parsing number: strconv.ParseFloat: parsing {text}: {reason}");
         self.error(token.pos(), message);
-        0.0
+        value
     }
 
     /// Takes a text.

@@ -1,16 +1,17 @@
 //! What follows an expression: ranges and subqueries in brackets, `offset`, `@`, `anchored`,
 //! `smoothed`.
 
-use model::Timestamp;
+use model::{PromDuration, Timestamp};
 
 use super::duration::DurationNode;
 use super::{Context, Node, Parsed, Parser, unary_op};
 use crate::ast::{
     AtModifier, DurationExprKind, Expr, MatrixSelector, PosRange, SubqueryExpr, TimeModifiers,
-    UnaryOp, WindowEdges,
+    UnaryOp, VectorSelector, WindowEdges,
 };
 use crate::token::{Keyword, Token, TokenKind};
 
+const NO_SELECTOR: &str = "ranges only allowed for vector selectors";
 const PRECEDED_BY: &str =
     "must be preceded by an instant vector selector or range vector selector or a subquery";
 
@@ -38,22 +39,44 @@ impl<'a> Parser<'a> {
     /// Parses `[range]`, `[range:]` or `[range:step]`.
     fn parse_brackets(&mut self, node: Node) -> Parsed<Node> {
         let open = self.take();
-        let range = self.within(Context::Range, Self::parse_positive_duration)?;
+        let Some(range) = self.recoverable(Context::Range, Self::parse_positive_duration)? else {
+            return self.recover(node);
+        };
         if self.accept(TokenKind::Colon).is_some() {
             return self.parse_subquery_step(node, range);
         }
         match self.accept(TokenKind::RightBracket) {
             Some(close) => self.build_matrix(node, range, &open, &close),
-            None => Err(self.unexpected("subquery or range", "\":\" or \"]\"")),
+            None => {
+                self.unexpected("subquery or range", "\":\" or \"]\"");
+                self.recover(node)
+            }
+        }
+    }
+
+    /// Runs `parse` as part of a construct that words errors. `None` after such an error.
+    fn recoverable<T>(
+        &mut self,
+        context: Context,
+        parse: impl FnOnce(&mut Self) -> Parsed<T>,
+    ) -> Parsed<Option<T>> {
+        match self.within(context, parse) {
+            Ok(value) => Ok(Some(value)),
+            Err(_reported) if self.aborted_in == Some(context) => Ok(None),
+            Err(abort) => Err(abort),
         }
     }
 
     fn parse_subquery_step(&mut self, node: Node, range: DurationNode) -> Parsed<Node> {
         let mut step = None;
         if self.accept(TokenKind::RightBracket).is_none() {
-            step = Some(self.within(Context::Step, Self::parse_positive_duration)?);
+            step = self.recoverable(Context::Step, Self::parse_positive_duration)?;
+            if step.is_none() {
+                return self.recover(node);
+            }
             if self.accept(TokenKind::RightBracket).is_none() {
-                return Err(self.unexpected("subquery selector", "\"]\""));
+                self.unexpected("subquery selector", "\"]\"");
+                return self.recover(node);
             }
         }
         let pos = PosRange::new(node.expr.pos().start, self.last_end);
@@ -86,14 +109,9 @@ impl<'a> Parser<'a> {
         let selector = match node.expr {
             Expr::VectorSelector(selector) => selector,
             other => {
-                self.error(
-                    brackets,
-                    "ranges only allowed for vector selectors".to_owned(),
-                );
-                return Ok(Node {
-                    expr: other,
-                    ..node
-                });
+                self.error(brackets, NO_SELECTOR.to_owned());
+                let pos = PosRange::new(other.pos().start, close.pos().end);
+                return self.node(Expr::MatrixSelector(range_of_no_selector(pos)), 0);
             }
         };
         // As upstream: only an offset that is not computed and a numeric timestamp are refused.
@@ -120,11 +138,13 @@ impl<'a> Parser<'a> {
 
     fn parse_offset(&mut self, expr: &mut Expr) -> Parsed<()> {
         self.take();
-        let offset = self.within(Context::Offset, Self::parse_offset_duration)?;
+        let Some(offset) = self.recoverable(Context::Offset, Self::parse_offset_duration)? else {
+            return self.recover(());
+        };
         let end = self.last_end;
         let pos = expr.pos();
         let Some((time, own_pos)) = time_modifiers(expr) else {
-            self.error(pos, format!("offset modifier {PRECEDED_BY}"));
+            self.error(pos, not_allowed_behind(expr, "offset"));
             return Ok(());
         };
         own_pos.end = end;
@@ -139,10 +159,12 @@ impl<'a> Parser<'a> {
     fn parse_at(&mut self, expr: &mut Expr) -> Parsed<()> {
         self.take();
         let pos = expr.pos();
-        let at = self.within(Context::At, |parser| parser.parse_at_value(pos))?;
+        let Some(at) = self.recoverable(Context::At, |parser| parser.parse_at_value(pos))? else {
+            return self.recover(());
+        };
         let end = self.last_end;
         let Some((time, own_pos)) = time_modifiers(expr) else {
-            self.error(pos, format!("@ modifier {PRECEDED_BY}"));
+            self.error(pos, not_allowed_behind(expr, "@"));
             return Ok(());
         };
         if time.at.is_some() {
@@ -241,9 +263,34 @@ impl<'a> Parser<'a> {
 fn time_modifiers(expr: &mut Expr) -> Option<(&mut TimeModifiers, &mut PosRange)> {
     match expr {
         Expr::VectorSelector(selector) => Some((&mut selector.time, &mut selector.pos)),
-        Expr::MatrixSelector(matrix) => Some((&mut matrix.selector.time, &mut matrix.pos)),
+        Expr::MatrixSelector(matrix) if has_selector(matrix) => {
+            Some((&mut matrix.selector.time, &mut matrix.pos))
+        }
         Expr::Subquery(subquery) => Some((&mut subquery.time, &mut subquery.pos)),
         _ => None,
+    }
+}
+
+/// Stands for a range behind something that is no selector. The tree is thrown away, but what
+/// follows the range is looked at.
+fn range_of_no_selector(pos: PosRange) -> MatrixSelector {
+    MatrixSelector {
+        selector: VectorSelector::default(),
+        range: PromDuration::ZERO,
+        range_expr: None,
+        pos,
+    }
+}
+
+/// Whether the range is not [`range_of_no_selector`]: every selector takes some room.
+fn has_selector(matrix: &MatrixSelector) -> bool {
+    matrix.selector.pos.end > 0
+}
+
+fn not_allowed_behind(expr: &Expr, modifier: &str) -> String {
+    match expr {
+        Expr::MatrixSelector(_) => NO_SELECTOR.to_owned(),
+        _ => format!("{modifier} modifier {PRECEDED_BY}"),
     }
 }
 

@@ -7,6 +7,8 @@ mod differential;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod generator;
 #[cfg(test)]
 mod limits;
