@@ -13,7 +13,7 @@ pub enum EncodeError {
         /// Samples that were asked for.
         count: usize,
     },
-    /// A histogram is larger than [`crate::MAX_HISTOGRAM_PARTS`], or those of a chunk together
+    /// A histogram is larger than [`model::histogram::MAX_HISTOGRAM_PARTS`], or those of a chunk together
     /// are larger than [`crate::MAX_CHUNK_PARTS`].
     #[error("histograms have {parts} buckets, spans and bounds, over the limit of {limit}")]
     TooManyParts {

@@ -11,8 +11,8 @@ mod single;
 
 pub use decode::HistogramChunk;
 pub use encode::encode_histograms;
+pub use layout::MAX_CHUNK_PARTS;
 pub(crate) use layout::same_layout;
-pub use layout::{MAX_CHUNK_PARTS, MAX_HISTOGRAM_PARTS, histogram_parts};
 pub use single::{put_histogram, take_histogram};
 pub(crate) use single::{put_single, read_single};
 

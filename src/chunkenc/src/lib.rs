@@ -38,8 +38,7 @@ pub use chunk::{
 };
 pub use error::{DecodeError, EncodeError};
 pub use histogram::{
-    HistogramChunk, MAX_CHUNK_PARTS, MAX_HISTOGRAM_PARTS, encode_histograms, histogram_parts,
-    put_histogram, take_histogram,
+    HistogramChunk, MAX_CHUNK_PARTS, encode_histograms, put_histogram, take_histogram,
 };
 pub use open::{OPEN_CHUNK_SAMPLES, OpenChunk};
 pub use open_histograms::{OpenHistogram, OpenHistograms};

@@ -12,11 +12,11 @@
 
 use std::sync::Arc;
 
+use model::histogram::MAX_HISTOGRAM_PARTS;
 use model::{CounterResetHint, FloatHistogram, Histogram, IntegerHistogram};
 
 use crate::histogram::{
-    MAX_CHUNK_PARTS, MAX_HISTOGRAM_PARTS, absolute, deltas, hint_number, hint_of, histogram_parts,
-    put_single, read_single, same_layout,
+    MAX_CHUNK_PARTS, absolute, deltas, hint_number, hint_of, put_single, read_single, same_layout,
 };
 use crate::varint::{Reader, put_zigzag};
 use crate::{DecodeError, EncodeError, MAX_SAMPLES, OPEN_CHUNK_SAMPLES};
@@ -103,7 +103,7 @@ impl OpenHistograms {
         (self.last_timestamp, self.last_interval) = (timestamp, interval);
         self.last_start = start_timestamp;
         self.has_starts |= start_timestamp != 0;
-        self.parts += histogram_parts(histogram);
+        self.parts += histogram.parts();
         self.count += 1;
         self.last = Some(histogram.clone());
         Ok(())
@@ -111,7 +111,7 @@ impl OpenHistograms {
 
     fn check(&self, histogram: &Histogram) -> Result<(), EncodeError> {
         let refuse = |parts, limit| Err(EncodeError::TooManyParts { parts, limit });
-        let parts = histogram_parts(histogram);
+        let parts = histogram.parts();
         if !self.accepts(histogram) {
             Err(EncodeError::MixedHistograms)
         } else if parts > MAX_HISTOGRAM_PARTS {

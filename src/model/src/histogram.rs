@@ -33,6 +33,8 @@ pub use estimate::{Estimate, NanObservations};
 
 /// The schema of histograms with custom bucket bounds.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
+/// Most [`Histogram::parts`] of one histogram that storage keeps.
+pub const MAX_HISTOGRAM_PARTS: usize = 65_535;
 /// The coarsest exponential schema.
 pub const MIN_EXPONENTIAL_SCHEMA: i32 = -4;
 /// The finest exponential schema.
@@ -254,6 +256,23 @@ impl Histogram {
         match self {
             Self::Integer(histogram) => Arc::new(histogram.to_float()),
             Self::Float(histogram) => Arc::clone(histogram),
+        }
+    }
+
+    /// Buckets, spans and custom bounds together: what limits of size count.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        match self {
+            Self::Integer(h) => {
+                let buckets = h.positive_deltas.len() + h.negative_deltas.len();
+                let spans = h.positive_spans.len() + h.negative_spans.len();
+                buckets + spans + h.custom_values.len()
+            }
+            Self::Float(h) => {
+                let buckets = h.positive_buckets.len() + h.negative_buckets.len();
+                let spans = h.positive_spans.len() + h.negative_spans.len();
+                buckets + spans + h.custom_values.len()
+            }
         }
     }
 

@@ -139,6 +139,8 @@ pub struct Rejected {
     pub duplicate: u64,
     /// Too far in the future or before retention.
     pub out_of_bounds: u64,
+    /// Histograms with more than [`model::histogram::MAX_HISTOGRAM_PARTS`].
+    pub too_large: u64,
     /// Samples of series whose labels form no set. Skipped under either policy, as upstream does.
     pub invalid_labels: u64,
 }

@@ -2,6 +2,7 @@
 //! of each engine run them against a fresh instance per check; product code has no use for them.
 
 mod append;
+mod entry;
 mod fixture;
 mod histogram;
 mod read;
@@ -121,6 +122,10 @@ pub const HISTOGRAM_CHECKS: &[(&str, Check)] = &[
     (
         "refused histograms leave nothing",
         histogram::refused_histograms_leave_nothing,
+    ),
+    (
+        "histograms of any size are refused or kept",
+        histogram::histograms_of_any_size_are_refused_or_kept,
     ),
     (
         "start timestamps are kept",

@@ -59,6 +59,14 @@ pub enum AppendError {
         /// The sample's time.
         at: Timestamp,
     },
+    /// The histogram is larger than engines keep: upstream has no such bound.
+    #[error("histogram has {parts} buckets, spans and bounds, over the limit of {limit}")]
+    HistogramTooLarge {
+        /// Their number.
+        parts: usize,
+        /// [`model::histogram::MAX_HISTOGRAM_PARTS`].
+        limit: usize,
+    },
     /// The labels form no set.
     #[error("invalid labels")]
     InvalidLabels(#[source] LabelError),
@@ -84,6 +92,7 @@ impl AppendError {
             Self::OutOfOrder { .. }
             | Self::DuplicateForTimestamp { .. }
             | Self::OutOfBounds { .. }
+            | Self::HistogramTooLarge { .. }
             | Self::InvalidLabels(_)
             | Self::UnknownSeries => ErrorKind::BadData,
             Self::NotReady => ErrorKind::Unavailable,

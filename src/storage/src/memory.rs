@@ -198,6 +198,7 @@ impl Data {
 fn count_rejected(refused: &AppendError, rejected: &mut Rejected) {
     match refused {
         AppendError::DuplicateForTimestamp { .. } => rejected.duplicate += 1,
+        AppendError::HistogramTooLarge { .. } => rejected.too_large += 1,
         _ => rejected.out_of_order += 1,
     }
 }

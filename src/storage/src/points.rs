@@ -1,9 +1,11 @@
 //! The samples of one series of a request as one sequence: floats and native histograms merged in
 //! order of time, each with its start timestamp.
 
+use model::histogram::MAX_HISTOGRAM_PARTS;
 use model::{Histogram, Timestamp};
 
 use crate::append::{AppendRequest, AppendSeries, HistogramSample, Sample};
+use crate::error::AppendError;
 
 /// The value of a sample, borrowed from its request.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,24 @@ pub enum PointValue<'a> {
     Float(f64),
     /// A native histogram.
     Histogram(&'a Histogram),
+}
+
+impl PointValue<'_> {
+    /// Checks that engines keep a value of this size.
+    ///
+    /// # Errors
+    /// [`AppendError::HistogramTooLarge`].
+    pub fn check_size(&self) -> Result<(), AppendError> {
+        match self {
+            Self::Histogram(histogram) if histogram.parts() > MAX_HISTOGRAM_PARTS => {
+                Err(AppendError::HistogramTooLarge {
+                    parts: histogram.parts(),
+                    limit: MAX_HISTOGRAM_PARTS,
+                })
+            }
+            Self::Float(_) | Self::Histogram(_) => Ok(()),
+        }
+    }
 }
 
 impl PartialEq for PointValue<'_> {

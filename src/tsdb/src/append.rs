@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use model::{PromDuration, Timestamp};
+use model::{Histogram, PromDuration, Timestamp};
 use storage::{
     AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, PendingAppend,
-    Rejected, Sample, SeriesRef,
+    Point, Points, Rejected, SeriesRef,
 };
 use tokio::sync::oneshot;
 
@@ -15,7 +15,7 @@ use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
 use crate::head::{HeadSeries, LockedShards, Newest, Persisted};
 use crate::partition::Partition;
-use crate::record::Row;
+use crate::rows::Rows;
 
 /// Samples further ahead of the clock are refused. Source: upstream `scrape` and remote write.
 const MAX_FUTURE: PromDuration = PromDuration::from_secs(10 * 60);
@@ -40,8 +40,10 @@ struct Bounds {
 /// What has been accepted so far, and how to take it back.
 #[derive(Default)]
 struct Acceptance {
-    rows: Vec<Row>,
+    rows: Rows,
     undo: Vec<Undo>,
+    /// The histograms that `undo` brings back, in the same order.
+    undo_histograms: Vec<Histogram>,
     rejected: Rejected,
     repeated: u64,
     /// A series has samples on their way to the disk: its new ones have to follow them.
@@ -103,12 +105,14 @@ impl Engine {
         let bounds = self.bounds();
         let ids = || resolution.iter().filter_map(|id| id.as_ref().ok().copied());
         let mut locked = self.head.lock(ids());
-        let mut acceptance = Acceptance::default();
-        acceptance.rows.reserve(request.samples.len());
+        let mut acceptance = Acceptance {
+            rows: Rows::with_capacity(request.samples.len() + request.histograms.len()),
+            ..Acceptance::default()
+        };
         for (series, id) in request.series.iter().zip(resolution) {
-            let samples = samples_of(request, &series.samples);
+            let points = request.points(series);
             let Ok(id) = id else {
-                acceptance.rejected.invalid_labels += samples.len() as u64;
+                acceptance.rejected.invalid_labels += points.len() as u64;
                 continue;
             };
             let head = locked.series(*id);
@@ -118,9 +122,9 @@ impl Engine {
             }
             acceptance.must_follow |= head.pending > 0;
             let outcome = self
-                .know_newest(*id, head, samples)
+                .know_newest(*id, head, &points)
                 .map_err(AppendError::from)
-                .and_then(|()| acceptance.take_series((*id, head), samples, &bounds, policy));
+                .and_then(|()| acceptance.take_series((*id, head), points, &bounds, policy));
             if let Err(error) = outcome {
                 acceptance.undo(&mut locked);
                 self.note_refusal();
@@ -156,7 +160,7 @@ impl Engine {
                 .map(|id| reference(id.as_ref().ok()))
                 .collect(),
         };
-        self.metrics.count(&outcome);
+        self.metrics.count(&outcome, rows.histograms() as u64);
         if outcome.rejected != Rejected::default() {
             self.note_refusal();
         }
@@ -194,7 +198,7 @@ impl Engine {
     /// Series of the rows that no commit has carried yet.
     fn queue_new_series(
         &self,
-        rows: &[Row],
+        rows: &Rows,
         locked: &mut LockedShards<'_>,
     ) -> Vec<(u32, SeriesEntry)> {
         let mut new_ids = Vec::new();
@@ -233,12 +237,12 @@ impl Engine {
         &self,
         id: u32,
         head: &mut HeadSeries,
-        samples: &[Sample],
+        points: &Points<'_>,
     ) -> Result<(), TsdbError> {
-        let repeats = |sample: &Sample| sample.timestamp.as_millis() == head.reserved_ms;
+        let repeats = |point: Point<'_>| point.timestamp.as_millis() == head.reserved_ms;
         match head.newest {
-            Newest::None | Newest::Sample => return Ok(()),
-            Newest::Time if !samples.iter().any(repeats) => return Ok(()),
+            Newest::None | Newest::Float | Newest::Histogram => return Ok(()),
+            Newest::Time if !points.clone().any(repeats) => return Ok(()),
             Newest::Time | Newest::Unknown => {}
         }
         let stored = if id < self.restored_ids() {
@@ -246,10 +250,7 @@ impl Engine {
         } else {
             None
         };
-        match stored {
-            Some((timestamp_ms, value)) => head.set_stored(Newest::Sample, timestamp_ms, value),
-            None => head.set_stored(Newest::None, 0, 0.0),
-        }
+        head.set_stored(stored);
         Ok(())
     }
 }
@@ -258,13 +259,13 @@ impl Acceptance {
     fn take_series(
         &mut self,
         (id, head): (u32, &mut HeadSeries),
-        samples: &[Sample],
+        points: Points<'_>,
         bounds: &Bounds,
         policy: AppendPolicy,
     ) -> Result<(), AppendError> {
-        for sample in samples {
-            match judge(head, sample, bounds) {
-                Verdict::New => self.take(id, head, sample),
+        for point in points {
+            match judge(head, &point, bounds) {
+                Verdict::New => self.take(id, head, &point),
                 Verdict::Repeated => self.repeated += 1,
                 Verdict::Refused(error) => {
                     if let ControlFlow::Break(error) = self.refuse(error, policy) {
@@ -276,20 +277,19 @@ impl Acceptance {
         Ok(())
     }
 
-    fn take(&mut self, id: u32, head: &mut HeadSeries, sample: &Sample) {
+    fn take(&mut self, id: u32, head: &mut HeadSeries, point: &Point<'_>) {
         self.undo.push(Undo {
             series: id,
             newest: head.newest,
             reserved_ms: head.reserved_ms,
             reserved_value: head.reserved_value,
         });
-        let timestamp_ms = sample.timestamp.as_millis();
-        head.reserve(timestamp_ms, sample.value);
-        self.rows.push(Row {
-            series: id,
-            timestamp_ms,
-            value: sample.value,
-        });
+        if head.newest == Newest::Histogram {
+            self.undo_histograms
+                .extend(head.reserved_histogram().cloned());
+        }
+        head.reserve(point.timestamp.as_millis(), point.value);
+        self.rows.push(id, point);
     }
 
     fn refuse(&mut self, error: AppendError, policy: AppendPolicy) -> ControlFlow<AppendError> {
@@ -299,6 +299,7 @@ impl Acceptance {
         match error {
             AppendError::DuplicateForTimestamp { .. } => self.rejected.duplicate += 1,
             AppendError::OutOfBounds { .. } => self.rejected.out_of_bounds += 1,
+            AppendError::HistogramTooLarge { .. } => self.rejected.too_large += 1,
             _ => self.rejected.out_of_order += 1,
         }
         ControlFlow::Continue(())
@@ -306,41 +307,42 @@ impl Acceptance {
 
     fn undo(&mut self, locked: &mut LockedShards<'_>) {
         for undo in self.undo.drain(..).rev() {
-            let head = locked.series(undo.series);
-            head.newest = undo.newest;
-            (head.reserved_ms, head.reserved_value) = (undo.reserved_ms, undo.reserved_value);
-            head.pending = head.pending.saturating_sub(1);
+            let histogram = match undo.newest {
+                Newest::Histogram => self.undo_histograms.pop(),
+                _ => None,
+            };
+            let reserved = (undo.reserved_ms, undo.reserved_value);
+            locked
+                .series(undo.series)
+                .unreserve(undo.newest, reserved, histogram);
         }
     }
 }
 
-fn judge(head: &HeadSeries, sample: &Sample, bounds: &Bounds) -> Verdict {
-    let at = sample.timestamp;
+#[inline]
+fn judge(head: &HeadSeries, point: &Point<'_>, bounds: &Bounds) -> Verdict {
+    if let Err(error) = point.value.check_size() {
+        return Verdict::Refused(error);
+    }
+    let at = point.timestamp;
     if at < bounds.oldest || at > bounds.newest || Partition::of(at).is_none() {
         return Verdict::Refused(AppendError::OutOfBounds { at });
     }
     let newest = match head.newest {
         Newest::Unknown | Newest::None => return Verdict::New,
-        Newest::Time | Newest::Sample => Timestamp::from_millis(head.reserved_ms),
+        Newest::Time | Newest::Float | Newest::Histogram => {
+            Timestamp::from_millis(head.reserved_ms)
+        }
     };
     if at > newest {
         Verdict::New
     } else if at < newest {
         Verdict::Refused(AppendError::OutOfOrder { at, newest })
-    } else if head.newest == Newest::Sample
-        && sample.value.to_bits() == head.reserved_value.to_bits()
-    {
+    } else if head.repeats(point.value) {
         Verdict::Repeated
     } else {
         Verdict::Refused(AppendError::DuplicateForTimestamp { at })
     }
-}
-
-fn samples_of<'a>(request: &'a AppendRequest<'_>, range: &std::ops::Range<u32>) -> &'a [Sample] {
-    request
-        .samples
-        .get(range.start as usize..range.end as usize)
-        .unwrap_or_default()
 }
 
 fn reference(id: Option<&u32>) -> Option<SeriesRef> {
@@ -348,8 +350,10 @@ fn reference(id: Option<&u32>) -> Option<SeriesRef> {
 }
 
 impl crate::metrics::Metrics {
-    fn count(&self, outcome: &AppendOutcome) {
-        self.samples_appended.add(outcome.appended);
+    fn count(&self, outcome: &AppendOutcome, histograms: u64) {
+        self.samples_appended
+            .add(outcome.appended.saturating_sub(histograms));
+        self.histograms_appended.add(histograms);
         self.series_created.add(outcome.created_series);
         self.out_of_order.add(outcome.rejected.out_of_order);
         self.duplicate.add(outcome.rejected.duplicate);

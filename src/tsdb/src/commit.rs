@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use crate::catalog::SeriesEntry;
 use crate::db::Engine;
 use crate::error::TsdbError;
-use crate::record::{self, Row};
+use crate::record;
+use crate::rows::Rows;
 use crate::{keys, varint};
 
 /// Answers a request that waits for its commit.
@@ -25,7 +26,7 @@ const SERIES_VERSION: u8 = 1;
 /// The rows of one request.
 #[derive(Debug)]
 pub(crate) struct Block {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Rows,
     /// Whether the rows are visible already.
     pub(crate) published: bool,
 }
@@ -105,7 +106,7 @@ impl Committer {
             // Without its waiter the request is answered that the engine is not ready.
             return;
         }
-        state.open.rows += block.rows.len() + new_series.len();
+        state.open.rows += block.rows.weight() + new_series.len();
         if !block.rows.is_empty() {
             state.open.blocks.push(block);
         }
@@ -203,7 +204,7 @@ impl Engine {
                 &encode_series(entry),
             );
         }
-        let rows = commit.blocks.iter().map(|block| block.rows.as_slice());
+        let rows = commit.blocks.iter().map(|block| &block.rows);
         batch.put(
             kv::Family::Log,
             &keys::commit(number),
@@ -271,7 +272,7 @@ impl Engine {
         retried.new_series.extend(collected.new_series);
         for block in failed.blocks.into_iter().chain(collected.blocks) {
             if block.published {
-                retried.rows += block.rows.len();
+                retried.rows += block.rows.weight();
                 retried.blocks.push(block);
             } else {
                 locked.abandon(&block.rows);

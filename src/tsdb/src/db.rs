@@ -23,7 +23,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::options::{Background, TsdbOptions};
 use crate::partition::Partition;
-use crate::record::Row;
+use crate::rows::Rows;
 
 /// So many full chunks wake the upkeep before its interval ends.
 const FULL_CHUNKS_WAKE: usize = 4096;
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// Bookkeeping after rows became visible.
-    pub(crate) fn note_published(&self, rows: &[Row], began: &[(Partition, u32)]) {
+    pub(crate) fn note_published(&self, rows: &Rows, began: &[(Partition, u32)]) {
         if !began.is_empty() {
             self.index.write().mark_present(began);
             let count = u32::try_from(began.len()).unwrap_or(u32::MAX);

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use chunkenc::OpenChunk;
-use model::Timestamp;
+use model::{Histogram, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
+use storage::PointValue;
 
+use crate::open::{HeadChunk, Open};
 use crate::partition::Partition;
-use crate::record::Row;
+use crate::rows::{Extra, Row, Rows};
 
 /// Shards of the head; a series belongs to one for ever. A power of two.
 const SHARDS: u32 = 16;
@@ -21,8 +22,17 @@ pub(crate) enum Newest {
     None,
     /// Its time, not its value.
     Time,
-    /// Both.
-    Sample,
+    /// Both, and it is a float.
+    Float,
+    /// Both, and it is a histogram.
+    Histogram,
+}
+
+/// A series' newest sample, found in the store.
+#[derive(Clone, Debug)]
+pub(crate) enum NewestValue {
+    Float(f64),
+    Histogram(Histogram),
 }
 
 /// Whether the series' row is in the store.
@@ -53,14 +63,15 @@ pub(crate) struct HeadSeries {
     pub(crate) removed: bool,
     /// No sample of `open` was committed before this commit.
     first_commit: u64,
-    open: OpenChunk,
+    /// The newest histograms stand there as well.
+    open: Open,
 }
 
 /// A chunk that waits to be sealed.
 #[derive(Clone, Debug)]
 pub(crate) struct FullChunk {
     pub(crate) series: u32,
-    pub(crate) chunk: OpenChunk,
+    pub(crate) chunk: HeadChunk,
     pub(crate) first_commit: u64,
     /// Whether a commit of this process has carried the series' row.
     pub(crate) row_stored: bool,
@@ -122,15 +133,15 @@ impl Head {
     }
 
     /// Unsealed chunks of a series, oldest first.
-    pub(crate) fn snapshot(&self, series: u32) -> Vec<OpenChunk> {
+    pub(crate) fn snapshot(&self, series: u32) -> Vec<HeadChunk> {
         let shard = self.shards[shard_of(series)].lock();
         let Some(head) = shard.series.get(slot_of(series)) else {
             return Vec::new();
         };
         let full = shard.full.get(&series).map_or(&[][..], Vec::as_slice);
-        let mut chunks: Vec<OpenChunk> = full.iter().map(|full| full.chunk.clone()).collect();
+        let mut chunks: Vec<HeadChunk> = full.iter().map(|full| full.chunk.clone()).collect();
         if !head.open.is_empty() {
-            chunks.push(head.open.clone());
+            chunks.push(head.open.snapshot());
         }
         chunks
     }
@@ -187,11 +198,11 @@ impl LockedShards<'_> {
 
     /// Makes accepted rows visible. `commit` is the number of the commit that holds them, or a
     /// lower bound of it. Returns the series that began a chunk, with its partition.
-    pub(crate) fn publish(&mut self, rows: &[Row], commit: u64) -> Vec<(Partition, u32)> {
+    pub(crate) fn publish(&mut self, rows: &Rows, commit: u64) -> Vec<(Partition, u32)> {
         let mut began = Vec::new();
         for row in rows {
             let series = self.series(row.series);
-            let full = series.publish(row, commit);
+            let full = series.publish(row, rows.extra(row), commit);
             if series.open.len() == 1 {
                 began.push((
                     Partition::nearest(Timestamp::from_millis(row.timestamp_ms)),
@@ -206,24 +217,79 @@ impl LockedShards<'_> {
     }
 
     /// Forgets accepted rows that were not published, since their commit failed.
-    pub(crate) fn abandon(&mut self, rows: &[Row]) {
+    pub(crate) fn abandon(&mut self, rows: &Rows) {
         for row in rows {
             let series = self.series(row.series);
             series.pending = 0;
             series.reserved_ms = series.published_ms;
             series.reserved_value = series.published_value;
             series.newest = series.published;
+            if let Some(rich) = series.open.as_rich_mut() {
+                rich.reserved.clone_from(&rich.published);
+            }
         }
     }
 }
 
 impl HeadSeries {
-    /// Records what a lookup found to be the newest stored sample.
-    pub(crate) fn set_stored(&mut self, newest: Newest, timestamp_ms: i64, value: f64) {
+    /// Records what a lookup found to be the newest stored sample; `None` is none at all.
+    pub(crate) fn set_stored(&mut self, stored: Option<(i64, NewestValue)>) {
+        match stored {
+            None => self.set_newest(Newest::None, 0, 0.0),
+            Some((timestamp_ms, NewestValue::Float(value))) => {
+                self.set_newest(Newest::Float, timestamp_ms, value);
+            }
+            Some((timestamp_ms, NewestValue::Histogram(histogram))) => {
+                self.set_newest(Newest::Histogram, timestamp_ms, 0.0);
+                let rich = self.open.rich();
+                rich.reserved = Some(histogram);
+                rich.published.clone_from(&rich.reserved);
+            }
+        }
+    }
+
+    /// Records the time of the newest stored sample.
+    pub(crate) fn set_stored_time(&mut self, timestamp_ms: i64) {
+        self.set_newest(Newest::Time, timestamp_ms, 0.0);
+    }
+
+    fn set_newest(&mut self, newest: Newest, timestamp_ms: i64, value: f64) {
         self.newest = newest;
         self.published = newest;
         (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
         (self.published_ms, self.published_value) = (timestamp_ms, value);
+        if let Some(rich) = self.open.as_rich_mut() {
+            (rich.reserved, rich.published) = (None, None);
+        }
+    }
+
+    /// The newest accepted sample, where that is a histogram.
+    pub(crate) fn reserved_histogram(&self) -> Option<&Histogram> {
+        self.open.as_rich()?.reserved.as_ref()
+    }
+
+    /// Takes back a reservation: the newest accepted sample is this one again.
+    pub(crate) fn unreserve(
+        &mut self,
+        newest: Newest,
+        (timestamp_ms, value): (i64, f64),
+        histogram: Option<Histogram>,
+    ) {
+        self.newest = newest;
+        (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
+        if let Some(rich) = self.open.as_rich_mut() {
+            rich.reserved = histogram;
+        }
+        self.pending = self.pending.saturating_sub(1);
+    }
+
+    /// Whether the newest accepted sample has exactly this value.
+    pub(crate) fn repeats(&self, value: PointValue<'_>) -> bool {
+        match (self.newest, self.reserved_histogram()) {
+            (Newest::Float, _) => PointValue::Float(self.reserved_value) == value,
+            (Newest::Histogram, Some(newest)) => PointValue::Histogram(newest) == value,
+            _ => false,
+        }
     }
 
     /// Whether nothing of the series is under way: no sample, and no row of its own.
@@ -232,12 +298,12 @@ impl HeadSeries {
     }
 
     /// Appends to the open chunk; returns the chunk that this filled or that the row does not fit.
-    fn publish(&mut self, row: &Row, commit: u64) -> Option<FullChunk> {
+    fn publish(&mut self, row: &Row, extra: Option<&Extra>, commit: u64) -> Option<FullChunk> {
         let crosses_partition = self.open.first_timestamp().is_some_and(|first| {
             Partition::of(Timestamp::from_millis(first))
                 != Partition::of(Timestamp::from_millis(row.timestamp_ms))
         });
-        let mut full = if crosses_partition {
+        let mut full = if crosses_partition || !self.open.accepts(extra) {
             self.take_open(row.series)
         } else {
             None
@@ -246,25 +312,35 @@ impl HeadSeries {
             self.first_commit = commit;
         }
         self.pending = self.pending.saturating_sub(1);
-        if self.open.append(row.timestamp_ms, row.value).is_err() {
-            // Only an unordered sample or a chunk past its bound is refused, and neither gets here:
-            // order was checked on acceptance, and full chunks are taken at once.
+        if self.open.append(row, extra).is_err() {
+            // Only a chunk past its bound and a sample of another kind are refused, and neither
+            // gets here: full chunks are taken at once, and so are those of the other kind.
             tracing::error!(series = row.series, "a head chunk refused a sample");
             return full;
         }
-        self.published = Newest::Sample;
-        (self.published_ms, self.published_value) = (row.timestamp_ms, row.value);
+        self.note_published(row, extra.and_then(|extra| extra.histogram.as_ref()));
         if self.open.is_full() && full.is_none() {
             full = self.take_open(row.series);
         }
         full
     }
 
+    fn note_published(&mut self, row: &Row, histogram: Option<&Histogram>) {
+        (self.published_ms, self.published_value) = (row.timestamp_ms, row.value);
+        self.published = match histogram {
+            None => Newest::Float,
+            Some(_) => Newest::Histogram,
+        };
+        if let Some(rich) = self.open.as_rich_mut() {
+            rich.published = histogram.cloned();
+        }
+    }
+
     fn take_open(&mut self, series: u32) -> Option<FullChunk> {
         if self.open.is_empty() {
             return None;
         }
-        let chunk = std::mem::take(&mut self.open);
+        let chunk = self.open.take();
         Some(FullChunk {
             series,
             chunk,
@@ -277,15 +353,29 @@ impl HeadSeries {
     pub(crate) fn accepts_replay(&self, timestamp_ms: i64) -> bool {
         match self.newest {
             Newest::Unknown | Newest::None => true,
-            Newest::Time | Newest::Sample => timestamp_ms > self.reserved_ms,
+            Newest::Time | Newest::Float | Newest::Histogram => timestamp_ms > self.reserved_ms,
         }
     }
 
     /// Takes a sample as the newest one.
-    pub(crate) fn reserve(&mut self, timestamp_ms: i64, value: f64) {
-        self.newest = Newest::Sample;
-        (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
+    #[inline]
+    pub(crate) fn reserve(&mut self, timestamp_ms: i64, value: PointValue<'_>) {
+        self.reserved_ms = timestamp_ms;
         self.pending += 1;
+        match value {
+            PointValue::Float(value) => {
+                self.newest = Newest::Float;
+                self.reserved_value = value;
+                if let Some(rich) = self.open.as_rich_mut() {
+                    rich.reserved = None;
+                }
+            }
+            PointValue::Histogram(histogram) => {
+                self.newest = Newest::Histogram;
+                self.reserved_value = 0.0;
+                self.open.rich().reserved = Some(histogram.clone());
+            }
+        }
     }
 }
 
@@ -342,3 +432,6 @@ impl Shard {
             + self.full_count
     }
 }
+
+#[cfg(test)]
+mod tests;

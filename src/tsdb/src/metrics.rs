@@ -10,6 +10,7 @@ pub(crate) struct Metrics {
     pub(crate) series_created: Counter,
     pub(crate) series_removed: Counter,
     pub(crate) samples_appended: Counter,
+    pub(crate) histograms_appended: Counter,
     pub(crate) out_of_order: Counter,
     pub(crate) duplicate: Counter,
     pub(crate) out_of_bounds: Counter,
@@ -48,6 +49,11 @@ impl Metrics {
                 "prometheus_tsdb_head_samples_appended_total",
                 "Total number of appended samples.",
                 &[("type", "float")],
+            ),
+            histograms_appended: registry.counter(
+                "prometheus_tsdb_head_samples_appended_total",
+                "Total number of appended samples.",
+                &[("type", "histogram")],
             ),
             out_of_order: counter(
                 "prometheus_tsdb_out_of_order_samples_total",

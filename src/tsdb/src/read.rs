@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use chunkenc::{ChunkKind, HistogramChunk};
 use model::{Matcher, TimeRange};
 use roaring::RoaringBitmap;
 use storage::{Querier, Queryable, SelectHints, SeriesSet, StorageError, WriteGeneration};
 
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
+use crate::head::NewestValue;
 use crate::keys;
 use crate::partition::Partition;
 use crate::series_set::EngineSeriesSet;
@@ -78,7 +80,7 @@ impl Querier for EngineQuerier {
 
 impl Engine {
     /// The newest sample of a series in the store; not what is only in the head.
-    pub(crate) fn newest_stored(&self, id: u32) -> Result<Option<(i64, f64)>, TsdbError> {
+    pub(crate) fn newest_stored(&self, id: u32) -> Result<Option<(i64, NewestValue)>, TsdbError> {
         let Some(entry) = self.catalog.get(id) else {
             return Ok(None);
         };
@@ -102,13 +104,28 @@ impl Engine {
             if !key.starts_with(&prefix) {
                 continue;
             }
-            let (mut timestamps, mut values) = (Vec::new(), Vec::new());
-            chunkenc::decode(chunk, &mut timestamps, &mut values)
-                .map_err(|error| TsdbError::corrupt("chunk", error.to_string()))?;
-            if let (Some(timestamp_ms), Some(value)) = (timestamps.last(), values.last()) {
-                return Ok(Some((*timestamp_ms, *value)));
+            let newest =
+                newest_of(chunk).map_err(|error| TsdbError::corrupt("chunk", error.to_string()))?;
+            if newest.is_some() {
+                return Ok(newest);
             }
         }
         Ok(None)
     }
+}
+
+/// The last sample of a sealed chunk.
+fn newest_of(chunk: &[u8]) -> Result<Option<(i64, NewestValue)>, chunkenc::DecodeError> {
+    if chunkenc::header(chunk)?.kind != ChunkKind::Floats {
+        let chunk = HistogramChunk::decode(chunk)?;
+        let newest = chunk.len().checked_sub(1).and_then(|last| {
+            let at = *chunk.timestamps().get(last)?;
+            Some((at, NewestValue::Histogram(chunk.histogram(last)?)))
+        });
+        return Ok(newest);
+    }
+    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+    chunkenc::decode(chunk, &mut timestamps, &mut values)?;
+    let newest = timestamps.last().zip(values.last());
+    Ok(newest.map(|(at, value)| (*at, NewestValue::Float(*value))))
 }

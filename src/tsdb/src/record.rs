@@ -1,18 +1,15 @@
 //! Records of the log: commits and seals. Each starts with its version and a checksum of the rest.
 //! The byte format is written down in `docs/formats/log.md`.
 
+mod extras;
+
 use crate::error::TsdbError;
+use crate::rows::{Row, Rows};
 use crate::varint;
 
-/// One sample of a commit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Row {
-    pub(crate) series: u32,
-    pub(crate) timestamp_ms: i64,
-    pub(crate) value: f64,
-}
-
 const VERSION: u8 = 1;
+/// Of commits with histograms or start timestamps, which stand behind what version 1 has.
+const VERSION_WITH_EXTRAS: u8 = 2;
 const HEADER_BYTES: usize = 5;
 /// Larger records are not written, so that a damaged length cannot ask for all memory.
 const MAX_RECORD_BYTES: usize = 1 << 30;
@@ -22,8 +19,8 @@ const RAW_VALUE: u64 = 1;
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Writes the rows of a commit, given as the blocks of its requests.
-pub(crate) fn encode_commit<'a>(blocks: impl Iterator<Item = &'a [Row]> + Clone) -> Vec<u8> {
-    let rows: usize = blocks.clone().map(<[Row]>::len).sum();
+pub(crate) fn encode_commit<'a>(blocks: impl Iterator<Item = &'a Rows> + Clone) -> Vec<u8> {
+    let rows: usize = blocks.clone().map(Rows::len).sum();
     let mut payload = Vec::with_capacity(rows * 8 + 16);
     varint::put(&mut payload, rows as u64);
     let all = || blocks.clone().flatten();
@@ -40,14 +37,28 @@ pub(crate) fn encode_commit<'a>(blocks: impl Iterator<Item = &'a [Row]> + Clone)
     for row in all() {
         put_value(&mut payload, row.value);
     }
-    seal_payload(&payload)
+    if blocks.clone().any(Rows::has_extras) {
+        extras::encode(blocks, &mut payload);
+        return seal_payload(VERSION_WITH_EXTRAS, &payload);
+    }
+    seal_payload(VERSION, &payload)
 }
 
 /// Reads [`encode_commit`].
-pub(crate) fn decode_commit(record: &[u8]) -> Result<Vec<Row>, TsdbError> {
-    let payload = open_payload(record, "commit")?;
+pub(crate) fn decode_commit(record: &[u8]) -> Result<Rows, TsdbError> {
+    let (version, payload) = open_payload(record, "commit", VERSION_WITH_EXTRAS)?;
     let mut bytes = payload.as_slice();
-    decode_rows(&mut bytes).ok_or_else(|| TsdbError::corrupt("commit", "columns end early"))
+    let rows =
+        decode_rows(&mut bytes).ok_or_else(|| TsdbError::corrupt("commit", "columns end early"))?;
+    let rows = match version {
+        VERSION_WITH_EXTRAS => extras::decode(&mut bytes, rows)?,
+        _ => Rows::of(rows),
+    };
+    if bytes.is_empty() {
+        Ok(rows)
+    } else {
+        Err(TsdbError::corrupt("commit", "bytes follow its columns"))
+    }
 }
 
 fn decode_rows(bytes: &mut &[u8]) -> Option<Vec<Row>> {
@@ -60,11 +71,7 @@ fn decode_rows(bytes: &mut &[u8]) -> Option<Vec<Row>> {
     let mut series = 0_i64;
     for _ in 0..count {
         series = series.checked_add(varint::take_signed(bytes)?)?;
-        rows.push(Row {
-            series: u32::try_from(series).ok()?,
-            timestamp_ms: 0,
-            value: 0.0,
-        });
+        rows.push(Row::float(u32::try_from(series).ok()?, 0, 0.0));
     }
     let mut timestamp_ms = 0_i64;
     for row in &mut rows {
@@ -74,7 +81,7 @@ fn decode_rows(bytes: &mut &[u8]) -> Option<Vec<Row>> {
     for row in &mut rows {
         row.value = take_value(bytes)?;
     }
-    bytes.is_empty().then_some(rows)
+    Some(rows)
 }
 
 #[expect(
@@ -118,12 +125,12 @@ pub(crate) fn encode_seal(sealed: &[(u32, i64)]) -> Vec<u8> {
         varint::put_signed(&mut payload, through_ms.wrapping_sub(previous_ms));
         (previous_id, previous_ms) = (i64::from(*id), *through_ms);
     }
-    seal_payload(&payload)
+    seal_payload(VERSION, &payload)
 }
 
 /// Reads [`encode_seal`].
 pub(crate) fn decode_seal(record: &[u8]) -> Result<Vec<(u32, i64)>, TsdbError> {
-    let payload = open_payload(record, "seal record")?;
+    let (_, payload) = open_payload(record, "seal record", VERSION)?;
     let mut bytes = payload.as_slice();
     decode_sealed(&mut bytes).ok_or_else(|| TsdbError::corrupt("seal record", "it ends early"))
 }
@@ -143,19 +150,20 @@ fn decode_sealed(bytes: &mut &[u8]) -> Option<Vec<(u32, i64)>> {
     bytes.is_empty().then_some(sealed)
 }
 
-fn seal_payload(payload: &[u8]) -> Vec<u8> {
+fn seal_payload(version: u8, payload: &[u8]) -> Vec<u8> {
     let compressed = lz4_flex::compress_prepend_size(payload);
     let mut record = Vec::with_capacity(HEADER_BYTES + compressed.len());
-    record.push(VERSION);
+    record.push(version);
     record.extend_from_slice(&crc32c::crc32c(&compressed).to_le_bytes());
     record.extend_from_slice(&compressed);
     record
 }
 
-fn open_payload(record: &[u8], object: &str) -> Result<Vec<u8>, TsdbError> {
+/// The version, at most `newest`, and the payload of a record.
+fn open_payload(record: &[u8], object: &str, newest: u8) -> Result<(u8, Vec<u8>), TsdbError> {
     let corrupt = |reason: &str| TsdbError::corrupt(object, reason);
     let (version, rest) = record.split_first().ok_or_else(|| corrupt("it is empty"))?;
-    if *version != VERSION {
+    if !(VERSION..=newest).contains(version) {
         return Err(corrupt(&format!("unknown version {version}")));
     }
     let (checksum, compressed) = rest
@@ -169,63 +177,10 @@ fn open_payload(record: &[u8], object: &str) -> Result<Vec<u8>, TsdbError> {
     if size > MAX_RECORD_BYTES {
         return Err(corrupt("it is too large"));
     }
-    lz4_flex::decompress_size_prepended(compressed).map_err(|error| corrupt(&error.to_string()))
+    let payload = lz4_flex::decompress_size_prepended(compressed)
+        .map_err(|error| corrupt(&error.to_string()))?;
+    Ok((*version, payload))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any_value() -> impl Strategy<Value = f64> {
-        prop_oneof![
-            any::<u64>().prop_map(f64::from_bits),
-            any::<i32>().prop_map(f64::from),
-            Just(-0.0),
-            Just(MAX_WHOLE),
-            Just(-MAX_WHOLE + 1.0),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn commits_round_trip(
-            rows in prop::collection::vec((any::<u32>(), any::<i64>(), any_value()), 0..50),
-        ) {
-            let rows: Vec<Row> = rows
-                .into_iter()
-                .map(|(series, timestamp_ms, value)| Row { series, timestamp_ms, value })
-                .collect();
-            let record = encode_commit(rows.chunks(7));
-            let back = decode_commit(&record).unwrap();
-            prop_assert_eq!(rows.len(), back.len());
-            for (row, read) in rows.iter().zip(&back) {
-                prop_assert_eq!((row.series, row.timestamp_ms), (read.series, read.timestamp_ms));
-                prop_assert_eq!(row.value.to_bits(), read.value.to_bits());
-            }
-        }
-
-        #[test]
-        fn seals_round_trip(sealed in prop::collection::vec((any::<u32>(), any::<i64>()), 0..50)) {
-            prop_assert_eq!(decode_seal(&encode_seal(&sealed)).unwrap(), sealed);
-        }
-
-        #[test]
-        fn damage_is_an_error(at in 0_usize..100, flip in 1_u8..=255) {
-            let rows = [Row { series: 3, timestamp_ms: 1_000, value: 0.1 }; 20];
-            let mut record = encode_commit(rows.chunks(20));
-            let at = at % record.len();
-            record[at] ^= flip;
-            prop_assert!(decode_commit(&record).is_err());
-            prop_assert!(decode_commit(&record[..at]).is_err());
-        }
-
-        #[test]
-        fn columns_of_any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = decode_rows(&mut bytes.as_slice());
-            let _ = decode_sealed(&mut bytes.as_slice());
-            prop_assert!(decode_commit(&bytes).is_err() || bytes.len() > HEADER_BYTES);
-        }
-    }
-}
+mod tests;

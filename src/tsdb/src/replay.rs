@@ -1,16 +1,21 @@
 //! Opening: known series, partitions, and the samples that are only in the log.
 
 use roaring::RoaringBitmap;
+use storage::PointValue;
 
 use crate::commit::decode_series;
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::head::Newest;
 use crate::keys;
-use crate::record::{self, Row};
+use crate::record;
+use crate::rows::Rows;
 
-/// Version of the engine's stored formats as a whole.
-const FORMAT_VERSION: u32 = 1;
+/// Version of the engine's stored formats as a whole. Version 2 added histograms and start
+/// timestamps to commits and chunks.
+const FORMAT_VERSION: u32 = 2;
+/// The oldest version whose records are all of the present one.
+const OLDEST_FORMAT_VERSION: u32 = 1;
 /// Full chunks are sealed during replay when so many wait, so that memory stays bounded.
 const REPLAY_FULL_CHUNKS: usize = 1 << 16;
 /// Rows replayed between two looks at the number of full chunks.
@@ -32,25 +37,31 @@ impl Engine {
     fn check_format(&self) -> Result<(), TsdbError> {
         let stored = self.kv.get(kv::Family::Meta, keys::META_FORMAT)?;
         let Some(stored) = stored else {
-            let mut batch = self.kv.batch();
-            batch.put(
-                kv::Family::Meta,
-                keys::META_FORMAT,
-                &FORMAT_VERSION.to_be_bytes(),
-            );
-            return Ok(self.kv.write(batch)?);
+            return self.write_format();
         };
         let found = stored
             .try_into()
             .map(u32::from_be_bytes)
             .map_err(|_| TsdbError::corrupt("format version", "it is not four bytes long"))?;
-        if found != FORMAT_VERSION {
-            return Err(TsdbError::FormatVersion {
+        match found {
+            FORMAT_VERSION => Ok(()),
+            OLDEST_FORMAT_VERSION..FORMAT_VERSION => self.write_format(),
+            _ => Err(TsdbError::FormatVersion {
                 found,
                 expected: FORMAT_VERSION,
-            });
+            }),
         }
-        Ok(())
+    }
+
+    /// From here on versions that do not know the present one refuse the directory.
+    fn write_format(&self) -> Result<(), TsdbError> {
+        let mut batch = self.kv.batch();
+        batch.put(
+            kv::Family::Meta,
+            keys::META_FORMAT,
+            &FORMAT_VERSION.to_be_bytes(),
+        );
+        Ok(self.kv.write(batch)?)
     }
 
     fn get_number(&self, key: &[u8]) -> Result<Option<u64>, TsdbError> {
@@ -121,7 +132,7 @@ impl Engine {
             for (id, through_ms) in sealed {
                 let head = locked.series(id);
                 if head.newest == Newest::Unknown || head.reserved_ms < through_ms {
-                    head.set_stored(Newest::Time, through_ms, 0.0);
+                    head.set_stored_time(through_ms);
                 }
             }
             scan.advance();
@@ -173,9 +184,9 @@ impl Engine {
         Ok(())
     }
 
-    fn replay_rows(&self, rows: &[Row], number: u64, known: &RoaringBitmap) {
+    fn replay_rows(&self, rows: &Rows, number: u64, known: &RoaringBitmap) {
         let mut locked = self.head.lock_all();
-        let mut accepted = Vec::with_capacity(rows.len());
+        let mut accepted = Rows::with_capacity(rows.len());
         for row in rows {
             // Rows of series that retention removed afterwards are gone with them.
             if !known.contains(row.series) {
@@ -183,8 +194,10 @@ impl Engine {
             }
             let head = locked.series(row.series);
             if head.accepts_replay(row.timestamp_ms) {
-                head.reserve(row.timestamp_ms, row.value);
-                accepted.push(*row);
+                let histogram = rows.extra(row).and_then(|extra| extra.histogram.as_ref());
+                let value = histogram.map_or(PointValue::Float(row.value), PointValue::Histogram);
+                head.reserve(row.timestamp_ms, value);
+                accepted.push_from(rows, row);
             }
         }
         let began = locked.publish(&accepted, number);

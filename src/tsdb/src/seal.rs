@@ -183,20 +183,19 @@ impl Engine {
     ) -> Result<(), TsdbError> {
         let mut batch = self.kv.batch();
         let mut sealed: Vec<(u32, i64)> = Vec::with_capacity(chunks.len());
-        let (mut timestamps, mut values, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bytes = Vec::new();
         let mut total_bytes = 0;
         for sealable in chunks {
             let chunk = &sealable.full.chunk;
-            timestamps.clear();
-            values.clear();
-            bytes.clear();
-            chunk.decode_into(&mut timestamps, &mut values);
-            chunkenc::encode(&timestamps, &values, &mut bytes)
-                .map_err(|error| TsdbError::corrupt("head chunk", error.to_string()))?;
-            let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else {
+            let (Some(first), Some(last)) = (chunk.first_timestamp(), chunk.last_timestamp())
+            else {
                 continue;
             };
-            let start = Timestamp::from_millis(*first);
+            bytes.clear();
+            chunk
+                .seal(&mut bytes)
+                .map_err(|error| TsdbError::corrupt("head chunk", error.to_string()))?;
+            let start = Timestamp::from_millis(first);
             let key = keys::chunk(sealable.partition, sealable.id(), start);
             batch.put(kv::Family::Chunks, &key, &bytes);
             if sealable.full.series >= self.restored_ids() && !sealable.full.row_stored {
@@ -209,7 +208,7 @@ impl Engine {
                 );
             }
             total_bytes += bytes.len() as u64;
-            sealed.push((sealable.full.series, *last));
+            sealed.push((sealable.full.series, last));
         }
         let partitions: BTreeSet<Partition> = chunks.iter().map(|chunk| chunk.partition).collect();
         self.put_presence(&mut batch, &partitions)?;

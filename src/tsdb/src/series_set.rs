@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use chunkenc::OpenChunk;
 use model::{Labels, TimeRange, Timestamp};
 use parking_lot::Mutex;
 use storage::{ChunkCursor, ChunkSummary, Columns, SeriesSet, StorageError};
@@ -12,6 +11,7 @@ use crate::catalog::SeriesEntry;
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
+use crate::open::{HeadChunk, decode_sealed};
 use crate::partition::Partition;
 use crate::seal::summarize;
 
@@ -44,7 +44,7 @@ struct Block {
 struct SeriesChunks {
     sealed: Vec<(ChunkSummary, Range<usize>)>,
     /// Chunks that were only in the head when the block was fetched.
-    head: Vec<OpenChunk>,
+    head: Vec<HeadChunk>,
 }
 
 impl EngineSeriesSet {
@@ -118,7 +118,7 @@ impl EngineSeriesSet {
             let head_start = block.series[slot]
                 .head
                 .first()
-                .and_then(OpenChunk::first_timestamp);
+                .and_then(HeadChunk::first_timestamp);
             while let Some((key, bytes)) = scan.current()? {
                 if !key.starts_with(&prefix) {
                     break;
@@ -189,7 +189,7 @@ impl EngineCursor {
         &self.block.series[self.slot]
     }
 
-    fn head_chunk(&self) -> Option<&OpenChunk> {
+    fn head_chunk(&self) -> Option<&HeadChunk> {
         let chunks = self.chunks();
         chunks.head.get(self.next.checked_sub(chunks.sealed.len())?)
     }
@@ -201,7 +201,8 @@ impl ChunkCursor for EngineCursor {
             return Ok(Some(*summary));
         }
         while let Some(chunk) = self.head_chunk() {
-            let (Some(first), Some((last, _))) = (chunk.first_timestamp(), chunk.last()) else {
+            let (Some(first), Some(last)) = (chunk.first_timestamp(), chunk.last_timestamp())
+            else {
                 self.next += 1;
                 continue;
             };
@@ -228,12 +229,11 @@ impl ChunkCursor for EngineCursor {
         let chunks = &self.block.series[self.slot];
         if let Some((_, bytes)) = chunks.sealed.get(self.next) {
             let bytes = &self.block.bytes[bytes.clone()];
-            chunkenc::decode(bytes, &mut columns.timestamps, &mut columns.values)
+            decode_sealed(bytes, columns)
                 .map_err(|error| TsdbError::corrupt("chunk", error.to_string()))?;
         } else if let Some(chunk) = self.head_chunk() {
-            chunk.decode_into(&mut columns.timestamps, &mut columns.values);
+            chunk.decode_into(columns);
         }
-        columns.pad();
         columns.trim(from, self.range);
         self.next += 1;
         Ok(())

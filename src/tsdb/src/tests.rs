@@ -1,6 +1,7 @@
 //! Tests of the engine: its contracts, restarts, retention, and a random walk beside a model.
 
 mod model_walk;
+mod restless;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -137,7 +138,7 @@ fn bits(points: &[(i64, f64)]) -> Vec<(i64, u64)> {
 
 #[test]
 fn keeps_the_contracts_of_storage() {
-    for (name, check) in contract::CHECKS {
+    for (name, check) in contract::CHECKS.iter().chain(contract::HISTOGRAM_CHECKS) {
         let bench = Bench::new();
         bench.clock.advance(DAY);
         let start = Timestamp::from_millis(START_MS);

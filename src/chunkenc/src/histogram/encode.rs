@@ -1,8 +1,9 @@
 //! Writing a sealed chunk of histograms.
 
+use model::histogram::MAX_HISTOGRAM_PARTS;
 use model::{FloatHistogram, Histogram, IntegerHistogram};
 
-use super::layout::{Layout, MAX_CHUNK_PARTS, MAX_HISTOGRAM_PARTS};
+use super::layout::{Layout, MAX_CHUNK_PARTS};
 use super::{absolute, hint_number};
 use crate::chunk::{ChunkKind, SampleTimes, put_head};
 use crate::integers::encode_plain;
@@ -55,7 +56,7 @@ fn check_parts(histograms: &[Histogram]) -> Result<(), EncodeError> {
     let refuse = |parts, limit| Err(EncodeError::TooManyParts { parts, limit });
     let mut all = 0_usize;
     for histogram in histograms {
-        let parts = Layout::of(histogram).parts();
+        let parts = histogram.parts();
         if parts > MAX_HISTOGRAM_PARTS {
             return refuse(parts, MAX_HISTOGRAM_PARTS);
         }

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
+use model::histogram::MAX_HISTOGRAM_PARTS;
 use model::{CounterResetHint, FloatHistogram, Histogram, IntegerHistogram, Span};
 
 use crate::values::{encode_values, read_values};
 use crate::varint::{Reader, put_varint, put_zigzag};
-use crate::{DecodeError, EncodeError, MAX_SAMPLES};
+use crate::{DecodeError, EncodeError};
 
-/// Most buckets, spans and custom bounds of one histogram, together.
-pub const MAX_HISTOGRAM_PARTS: usize = MAX_SAMPLES;
 /// Most of them in all histograms of a chunk, so that a few bytes cannot ask for all memory.
 pub const MAX_CHUNK_PARTS: usize = 1 << 20;
 
@@ -57,14 +56,6 @@ impl<'a> Layout<'a> {
         }
     }
 
-    pub(super) const fn parts(&self) -> usize {
-        self.positive
-            + self.negative
-            + self.positive_spans.len()
-            + self.negative_spans.len()
-            + self.custom_values.len()
-    }
-
     pub(super) const fn buckets(&self) -> usize {
         self.positive + self.negative
     }
@@ -102,12 +93,6 @@ fn put_spans(spans: &[Span], out: &mut Vec<u8>) {
         put_zigzag(i64::from(span.offset), out);
         put_varint(u64::from(span.length), out);
     }
-}
-
-/// Buckets, spans and custom bounds of a histogram: what its size is measured in.
-#[must_use]
-pub fn histogram_parts(histogram: &Histogram) -> usize {
-    Layout::of(histogram).parts()
 }
 
 /// Whether two histograms differ in nothing but counts, sum and hint.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use model::histogram::MAX_HISTOGRAM_PARTS;
 use model::{FloatHistogram, Histogram, IntegerHistogram};
 
-use super::layout::{Layout, MAX_HISTOGRAM_PARTS, OwnedLayout};
+use super::layout::{Layout, OwnedLayout};
 use super::{hint_number, hint_of};
 use crate::varint::{Reader, put_double, put_varint, put_zigzag};
 use crate::{DecodeError, EncodeError};
@@ -20,7 +21,7 @@ const KNOWN_BITS: u8 = 7;
 /// # Errors
 /// [`EncodeError::TooManyParts`] over [`MAX_HISTOGRAM_PARTS`]; nothing is appended then.
 pub fn put_histogram(histogram: &Histogram, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let parts = Layout::of(histogram).parts();
+    let parts = histogram.parts();
     if parts > MAX_HISTOGRAM_PARTS {
         return Err(EncodeError::TooManyParts {
             parts,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use chunkenc::{
-    ChunkKind, DecodeError, EncodeError, HistogramChunk, MAX_CHUNK_PARTS, MAX_HISTOGRAM_PARTS,
-    OpenHistograms, SampleTimes,
+    ChunkKind, DecodeError, EncodeError, HistogramChunk, MAX_CHUNK_PARTS, OpenHistograms,
+    SampleTimes,
 };
+use model::histogram::MAX_HISTOGRAM_PARTS;
 use model::{CounterResetHint, FloatHistogram, Histogram, IntegerHistogram, Span};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -245,7 +246,7 @@ fn survive(bytes: &[u8]) {
     if let Ok(chunk) = HistogramChunk::decode(bytes) {
         let parts: usize = (0..chunk.len())
             .filter_map(|index| chunk.histogram(index))
-            .map(|histogram| chunkenc::histogram_parts(&histogram))
+            .map(|histogram| histogram.parts())
             .sum();
         assert!(parts <= MAX_CHUNK_PARTS);
         assert!((0..chunk.len()).all(|index| chunk.float_histogram(index).is_some()));

@@ -66,6 +66,7 @@ impl MemorySeries {
 
     /// Adds a sample behind the newest one. The same sample again is accepted and changes nothing.
     pub(super) fn append(&mut self, point: Point<'_>) -> Result<(), AppendError> {
+        point.value.check_size()?;
         let at = point.timestamp;
         if let Some((newest, value)) = &self.newest {
             let newest = *newest;

@@ -1,20 +1,39 @@
 //! A random walk: appends, upkeep, time, stops and kills, beside a map that forgets nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use model::{Labels, PromDuration};
+use model::{
+    FloatHistogram, Histogram, IntegerHistogram, Labels, Matcher, PromDuration, Span, Timestamp,
+};
 use proptest::prelude::*;
+use storage::{
+    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, HistogramSample,
+    Queryable as _, Sample, SelectHints, SeriesKey,
+};
 
 use super::Bench;
 
+/// What the samples of an append are.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Float { bits: u64 },
+    Integer { buckets: u8 },
+    FloatHistogram { buckets: u8 },
+    Stale,
+}
+
 #[derive(Clone, Debug)]
 enum Step {
-    /// Appends to a series, this many milliseconds after its newest sample.
+    /// Appends to a series, this many milliseconds after its newest sample: so many of the one
+    /// kind, then so many of the other, and so on.
     Append {
         series: u8,
         gap_ms: i64,
         count: u8,
-        value_bits: u64,
+        kinds: (Kind, Kind),
+        turn: u8,
+        start_ms: i64,
     },
     Maintain,
     Advance {
@@ -25,18 +44,31 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let value = prop_oneof![
+fn kind() -> impl Strategy<Value = Kind> {
+    let bits = prop_oneof![
         any::<u64>(),
         (0..1000_i32).prop_map(|whole| f64::from(whole).to_bits()),
         Just(model::STALE_NAN_BITS),
     ];
-    let append = (0..4_u8, 1..40_000_000_i64, 1..200_u8, value).prop_map(
-        |(series, gap_ms, count, value_bits)| Step::Append {
+    prop_oneof![
+        4 => bits.prop_map(|bits| Kind::Float { bits }),
+        1 => (0..9_u8).prop_map(|buckets| Kind::Integer { buckets }),
+        1 => (0..9_u8).prop_map(|buckets| Kind::FloatHistogram { buckets }),
+        1 => Just(Kind::Stale),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let start = prop_oneof![3 => Just(0), 1 => Just(1_699_999_999_000), 1 => any::<i64>()];
+    let shape = ((kind(), kind()), 1..150_u8, start);
+    let append = (0..4_u8, 1..40_000_000_i64, 1..200_u8, shape).prop_map(
+        |(series, gap_ms, count, (kinds, turn, start_ms))| Step::Append {
             series,
             gap_ms,
             count,
-            value_bits,
+            kinds,
+            turn,
+            start_ms,
         },
     );
     prop_oneof![
@@ -47,13 +79,92 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Time, bits of the value, histogram and start timestamp.
+type Point = (i64, u64, Option<Arc<FloatHistogram>>, i64);
+
+/// A sample as it is sent, as number `k` of its append.
+fn value(kind: Kind, k: u64) -> Result<f64, Histogram> {
+    let histogram = |buckets: u8| {
+        let bucket = i64::from(buckets).wrapping_mul(k.cast_signed());
+        Histogram::Integer(Arc::new(IntegerHistogram {
+            schema: 2,
+            count: k * 7,
+            zero_count: u64::MAX - k,
+            sum: f64::from(buckets) / 3.0,
+            positive_spans: vec![Span {
+                offset: 4,
+                length: buckets.into(),
+            }],
+            positive_deltas: vec![bucket; buckets.into()],
+            ..IntegerHistogram::default()
+        }))
+    };
+    match kind {
+        Kind::Float { bits } => Ok(f64::from_bits(bits.wrapping_add(k / 3))),
+        Kind::Integer { buckets } => Err(histogram(buckets)),
+        Kind::FloatHistogram { buckets } => Err(Histogram::Float(histogram(buckets).to_float())),
+        Kind::Stale => Err(Histogram::Float(Arc::new(FloatHistogram::stale()))),
+    }
+}
+
+/// Adds a sample to a request and to what the engine must give back.
+fn push(
+    request: &mut AppendRequest<'_>,
+    known: &mut Vec<Point>,
+    (at, start_ms): (i64, i64),
+    value: Result<f64, Histogram>,
+) {
+    let timestamp = Timestamp::from_millis(at);
+    match value {
+        Ok(value) => {
+            known.push((at, value.to_bits(), None, start_ms));
+            request.samples.push(Sample { timestamp, value });
+            request.start_timestamps.push(start_ms);
+        }
+        Err(histogram) => {
+            let read = histogram.to_float();
+            known.push(if histogram.is_stale() {
+                (at, model::STALE_NAN_BITS, None, start_ms)
+            } else {
+                (at, model::sample::NORMAL_NAN_BITS, Some(read), start_ms)
+            });
+            request.push_histograms([HistogramSample {
+                timestamp,
+                histogram,
+            }]);
+            request.histogram_start_timestamps.push(start_ms);
+        }
+    }
+}
+
+fn read(bench: &Bench) -> Model {
+    let querier = bench.tsdb.querier(model::TimeRange::ALL).unwrap();
+    let matchers = [Matcher::equal(model::METRIC_NAME, "m")];
+    let set = querier.select(&matchers, SelectHints::default()).unwrap();
+    let mut columns = Columns::default();
+    let mut series = Model::new();
+    for index in 0..set.len() {
+        set.read(index, &mut columns).unwrap();
+        let points = (0..columns.len()).map(|at| {
+            (
+                columns.timestamps[at],
+                columns.values[at].to_bits(),
+                columns.histogram(at).cloned(),
+                columns.start_timestamps.get(at).copied().unwrap_or(0),
+            )
+        });
+        series.insert(set.labels(index), points.collect());
+    }
+    series
+}
+
 fn labels(series: u8) -> Labels {
     let series = series.to_string();
     Labels::from_pairs([(model::METRIC_NAME, "m"), ("series", series.as_str())]).unwrap()
 }
 
 /// All that the engine must give back; retention is longer than any walk.
-type Model = BTreeMap<Labels, Vec<(i64, u64)>>;
+type Model = BTreeMap<Labels, Vec<Point>>;
 
 fn apply(bench: Bench, step: &Step, model: &mut Model) -> Bench {
     match step {
@@ -61,24 +172,34 @@ fn apply(bench: Bench, step: &Step, model: &mut Model) -> Bench {
             series,
             gap_ms,
             count,
-            value_bits,
+            kinds,
+            turn,
+            start_ms,
         } => {
             let labels = labels(*series);
             let known = model.entry(labels.clone()).or_default();
             let now = bench.now_ms();
-            let newest = known.last().map_or(now - 86_400_000, |(at, _)| *at);
+            let newest = known.last().map_or(now - 86_400_000, |(at, ..)| *at);
             let first = newest + gap_ms % 3_600_000 + 1;
-            let points: Vec<(i64, f64)> = (0..i64::from(*count))
-                .map(|k| {
-                    (
-                        first + k * 500,
-                        f64::from_bits(value_bits.wrapping_add(k.cast_unsigned() / 3)),
-                    )
-                })
-                .filter(|(at, _)| *at <= now)
-                .collect();
-            bench.append(&labels, &points).unwrap();
-            known.extend(super::bits(&points));
+            let mut request = AppendRequest::default();
+            request.push(SeriesKey::Labels(&labels), []);
+            for k in 0..u64::from(*count) {
+                let at = first + k.cast_signed() * 500;
+                let kind = if k / u64::from(*turn) % 2 == 0 {
+                    kinds.0
+                } else {
+                    kinds.1
+                };
+                if at <= now {
+                    push(&mut request, known, (at, *start_ms), value(kind, k));
+                }
+            }
+            request.series[0].samples.end = u32::try_from(request.samples.len()).unwrap();
+            let appended =
+                bench
+                    .tsdb
+                    .append(&request, AppendPolicy::RollBack, Durability::Acknowledged);
+            appended.unwrap().wait_blocking().unwrap();
             bench
         }
         Step::Maintain => {
@@ -105,7 +226,8 @@ proptest! {
         }
         bench = bench.reopen(false);
         model.retain(|_, points| !points.is_empty());
-        let read: Model = bench.read("m").into_iter().filter(|(_, p)| !p.is_empty()).collect();
+        let mut read = read(&bench);
+        read.retain(|_, points| !points.is_empty());
         prop_assert_eq!(read, model);
     }
 }

@@ -1,0 +1,121 @@
+//! The contract of histograms and start timestamps on an engine that is disturbed before every
+//! request and every read: nothing may depend on what is only in memory.
+
+use model::{TimeRange, Timestamp};
+use parking_lot::Mutex;
+use storage::{
+    AppendError, AppendPolicy, AppendRequest, Appender, Durability, PendingAppend, Querier,
+    Queryable, StorageError, WriteGeneration, contract,
+};
+
+use super::{Bench, DAY, START_MS};
+
+#[derive(Clone, Copy, Debug)]
+enum Disturbance {
+    /// All chunks are sealed.
+    Seal,
+    /// The engine is stopped and opened again; what was not sealed comes from the log.
+    Kill,
+    /// The engine is closed and opened again.
+    Restart,
+}
+
+struct Restless {
+    bench: Mutex<Option<Bench>>,
+    disturbance: Disturbance,
+}
+
+impl Restless {
+    fn disturbed<T>(&self, then: impl FnOnce(&Bench) -> T) -> T {
+        let mut slot = self.bench.lock();
+        let bench = slot.take().expect("the engine is put back");
+        let bench = match self.disturbance {
+            Disturbance::Seal => {
+                bench.tsdb.engine().seal_everything().unwrap();
+                bench
+            }
+            Disturbance::Kill => bench.reopen(false),
+            Disturbance::Restart => bench.reopen(true),
+        };
+        then(slot.insert(bench))
+    }
+}
+
+impl Appender for Restless {
+    fn append(
+        &self,
+        request: &AppendRequest<'_>,
+        policy: AppendPolicy,
+        durability: Durability,
+    ) -> Result<PendingAppend, AppendError> {
+        self.disturbed(|bench| bench.tsdb.append(request, policy, durability))
+    }
+}
+
+impl Queryable for Restless {
+    fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError> {
+        self.disturbed(|bench| bench.tsdb.querier(range))
+    }
+
+    fn write_generation(&self, range: TimeRange) -> WriteGeneration {
+        self.disturbed(|bench| bench.tsdb.write_generation(range))
+    }
+}
+
+fn check(disturbance: Disturbance) {
+    for (name, check) in contract::HISTOGRAM_CHECKS {
+        let bench = Bench::new();
+        bench.clock.advance(DAY);
+        let restless = Restless {
+            bench: Mutex::new(Some(bench)),
+            disturbance,
+        };
+        let fixture = contract::Fixture {
+            appender: &restless,
+            queryable: &restless,
+            start: Timestamp::from_millis(START_MS),
+        };
+        check(&fixture).unwrap_or_else(|violation| panic!("{disturbance:?}, {name}: {violation}"));
+    }
+}
+
+#[test]
+fn histograms_and_starts_survive_seals() {
+    check(Disturbance::Seal);
+}
+
+#[test]
+fn histograms_and_starts_survive_kills() {
+    check(Disturbance::Kill);
+}
+
+#[test]
+fn histograms_and_starts_survive_restarts() {
+    check(Disturbance::Restart);
+}
+
+#[test]
+fn directories_of_the_first_version_are_taken_over() {
+    let bench = Bench::new();
+    let points = super::every_15s(START_MS - 60_000, 4);
+    bench.append(&super::metric("a"), &points).unwrap();
+    let kv = &bench.tsdb.engine().kv;
+    let put = |version: u32| {
+        let mut batch = kv.batch();
+        batch.put(
+            kv::Family::Meta,
+            crate::keys::META_FORMAT,
+            &version.to_be_bytes(),
+        );
+        kv.write(batch).unwrap();
+    };
+    put(1);
+    let bench = bench.reopen(false);
+    assert_eq!(bench.points("a"), super::bits(&points));
+    let stored = bench
+        .tsdb
+        .engine()
+        .kv
+        .get(kv::Family::Meta, crate::keys::META_FORMAT);
+    assert_eq!(stored.unwrap(), Some(2_u32.to_be_bytes().to_vec()));
+}
