@@ -3,6 +3,7 @@
 use base::ErrorKind;
 use model::Labels;
 use model::number::format_general;
+use model::quote::quoted;
 use promql_syntax::ParseErrors;
 use storage::StorageError;
 
@@ -55,6 +56,9 @@ pub enum EngineError {
     /// A many-to-one match gave two results with the same labels.
     #[error("multiple matches for labels: grouping labels must ensure unique matches")]
     AmbiguousGrouping,
+    /// An operator that needs a histogram stands between scalars.
+    #[error("operator {} not allowed for Scalar operations", quoted(.0))]
+    ScalarOperator(&'static str),
     /// A parameter of an aggregation is no number that it can use.
     #[error("{0}")]
     BadParameter(ParameterError),
@@ -170,6 +174,7 @@ impl EngineError {
             | Self::DuplicateOnOneSide { .. }
             | Self::ImplicitManyToOne
             | Self::AmbiguousGrouping
+            | Self::ScalarOperator(_)
             | Self::BadParameter(_)
             | Self::Function(_)
             | Self::Info(_)

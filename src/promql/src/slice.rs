@@ -5,6 +5,8 @@ use std::sync::Arc;
 use model::FloatHistogram;
 use smallvec::SmallVec;
 
+use crate::result::SampleValue;
+
 const WORD_BITS: usize = 64;
 
 /// A set of steps.
@@ -148,6 +150,13 @@ impl Bitmap {
     }
 }
 
+/// A point of a slice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Point<'a> {
+    Float(f64),
+    Histogram(&'a Arc<FloatHistogram>),
+}
+
 /// One series at all steps of a grid. Where `present` lacks a step, its value and histogram mean
 /// nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -235,15 +244,6 @@ impl SeriesSlice {
         beside.fold(self.present.count(), usize::saturating_add)
     }
 
-    /// Whether any point is a histogram.
-    pub(crate) fn has_histograms(&self) -> bool {
-        !self.histograms.is_empty()
-            && self
-                .present
-                .iter()
-                .any(|index| self.histogram(index).is_some())
-    }
-
     /// Removes the points that are histograms; says whether there was one.
     pub(crate) fn keep_floats(&mut self) -> bool {
         if self.histograms.is_empty() {
@@ -258,6 +258,42 @@ impl SeriesSlice {
         present.retain(|index| histograms[index].is_none());
         histograms.clear();
         self.present.count() < before
+    }
+
+    /// The point of a step that has one.
+    pub(crate) fn point(&self, index: usize) -> Point<'_> {
+        match self.histogram(index) {
+            Some(histogram) => Point::Histogram(histogram),
+            None => Point::Float(self.values[index]),
+        }
+    }
+
+    /// Replaces every point; `None` removes it.
+    pub(crate) fn change_points(
+        &mut self,
+        mut change: impl FnMut(usize, Point<'_>) -> Option<SampleValue>,
+    ) {
+        let Self {
+            values,
+            present,
+            histograms,
+        } = self;
+        let old = std::mem::take(histograms);
+        present.retain(|index| {
+            let point = match old.get(index) {
+                Some(Some(histogram)) => Point::Histogram(histogram),
+                _ => Point::Float(values[index]),
+            };
+            match change(index, point) {
+                None => return false,
+                Some(SampleValue::Float(value)) => values[index] = value,
+                Some(SampleValue::Histogram(histogram)) => {
+                    histograms.resize(values.len(), None);
+                    histograms[index] = Some(histogram);
+                }
+            }
+            true
+        });
     }
 
     /// The points that are floats: step and value.

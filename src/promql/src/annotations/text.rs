@@ -42,6 +42,18 @@ pub(crate) enum Annotation<'a> {
     CounterResetCollision(HistogramOperation),
     /// Custom bounds that differ, of which the common ones were kept.
     MismatchedBounds(HistogramOperation),
+    /// Operands that an operator does not take.
+    IncompatibleTypes {
+        operator: &'a str,
+        left: &'a str,
+        right: &'a str,
+    },
+    /// Exponential and custom buckets as operands.
+    IncompatibleBuckets(&'a str),
+    /// Histograms that an aggregation leaves out.
+    IgnoredInAggregation(&'a str),
+    /// Floats and histograms in one group.
+    MixedAggregation,
     /// Histograms among the floats of a window whose function reads floats only.
     IgnoredHistograms(&'a str),
     /// A sample that started counting before the one before it was taken.
@@ -79,10 +91,14 @@ impl Annotation<'_> {
             | Self::HistogramNotGauge(_)
             | Self::MixedBuckets(_)
             | Self::CounterResetCollision(_)
+            | Self::IncompatibleBuckets(_)
+            | Self::MixedAggregation
             | Self::StartOverlap(_) => true,
             Self::PossibleNonCounter(_)
             | Self::NonCounterType { .. }
             | Self::MismatchedBounds(_)
+            | Self::IncompatibleTypes { .. }
+            | Self::IgnoredInAggregation(_)
             | Self::IgnoredHistograms(_)
             | Self::ForcedMonotonicity { .. } => false,
         }
@@ -164,6 +180,24 @@ impl Annotation<'_> {
                 "mismatched custom buckets were reconciled during {}",
                 operation.as_str()
             ),
+            Self::IncompatibleTypes {
+                operator,
+                left,
+                right,
+            } => format!(
+                "incompatible sample types encountered for binary operator {}: {left} {operator} \
+                 {right}",
+                quoted(operator)
+            ),
+            Self::IncompatibleBuckets(operator) => {
+                format!("incompatible bucket layout encountered for binary operator {operator}")
+            }
+            Self::IgnoredInAggregation(aggregation) => {
+                format!("ignored histogram in {aggregation} aggregation")
+            }
+            Self::MixedAggregation => {
+                "encountered a mix of histograms and floats for aggregation".to_owned()
+            }
             Self::IgnoredHistograms(metric) => format!(
                 "ignored histograms in a range containing both floats and histograms for metric \
                  name {}",

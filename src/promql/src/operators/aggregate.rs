@@ -3,6 +3,7 @@
 
 mod accumulator;
 mod count_values;
+mod histograms;
 mod limit;
 mod quantile;
 mod top;
@@ -10,12 +11,13 @@ mod top;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use model::Labels;
+use model::{Labels, METRIC_NAME};
 use promql_syntax::ast::{AggregateOp, PosRange};
 
 pub(crate) use accumulator::FoldKind;
 use accumulator::{Accumulator, accumulator};
 pub(crate) use count_values::CountValuesOperator;
+use histograms::{HistogramFold, Histograms, Report};
 pub(crate) use limit::{LimitOperator, LimitRule};
 pub(crate) use top::{TopOperator, TopOrder};
 
@@ -108,11 +110,46 @@ pub(crate) struct FoldOperator {
     order: std::vec::IntoIter<usize>,
     next_input: usize,
     scratch: SeriesSlice,
+    /// Where the expression stands that is aggregated.
+    pos: PosRange,
+    metrics: MetricNames,
+    /// Whether it was said that histograms are left out.
+    is_ignorance_noted: bool,
+}
+
+/// The metrics of an input's series. Most often it is the same for many series in a row.
+#[derive(Default)]
+struct MetricNames {
+    /// The first series of each stretch, and its metric.
+    stretches: Vec<(usize, String)>,
+}
+
+impl MetricNames {
+    fn of(series: &[SeriesMeta]) -> Self {
+        let mut names = Self::default();
+        for (index, meta) in series.iter().enumerate() {
+            let metric = meta.labels.value_or_empty(METRIC_NAME);
+            if names.stretches.last().is_none_or(|last| last.1 != metric) {
+                names.stretches.push((index, metric.to_owned()));
+            }
+        }
+        names
+    }
+
+    fn get(&self, series: usize) -> &str {
+        let behind = self
+            .stretches
+            .partition_point(|(first, _)| *first <= series);
+        let stretch = behind.checked_sub(1).and_then(|at| self.stretches.get(at));
+        stretch.map_or("", |(_, metric)| metric)
+    }
 }
 
 /// A group whose series are being folded.
 struct Folded {
     accumulator: Box<dyn Accumulator>,
+    /// Only for a sum or mean of histograms.
+    histograms: Option<Box<Histograms>>,
     /// The steps at which any series had a point.
     present: Bitmap,
     memory: Reservation,
@@ -128,7 +165,7 @@ impl FoldOperator {
     pub(crate) fn new(
         input: Box<dyn Operator>,
         (kind, param): (FoldKind, Option<Param>),
-        grouping: &Grouping,
+        (grouping, pos): (&Grouping, PosRange),
         steps: usize,
         shared: Shared,
     ) -> Self {
@@ -146,6 +183,9 @@ impl FoldOperator {
             order: Vec::new().into_iter(),
             next_input: 0,
             scratch: SeriesSlice::default(),
+            pos,
+            metrics: MetricNames::default(),
+            is_ignorance_noted: false,
         }
     }
 
@@ -175,23 +215,70 @@ impl FoldOperator {
             self.shared.limits.check()?;
         }
         self.input.next(&mut self.scratch)?;
-        let group = self.of_series[self.next_input];
+        let series = self.next_input;
+        let group = self.of_series[series];
         self.next_input += 1;
         self.missing[group] -= 1;
+        if let Some(ignorant) = self.kind.ignores_histograms()
+            && self.scratch.keep_floats()
+            && !std::mem::replace(&mut self.is_ignorance_noted, true)
+        {
+            let annotation = Annotation::IgnoredInAggregation(ignorant);
+            self.shared.notes.add(&annotation, self.pos);
+        }
         if self.scratch.present.is_empty() {
             return Ok(());
         }
         let (steps, kind, limits) = (self.steps, &self.kind, &self.shared.limits);
         let folded = self.folded[group].get_or_insert_with(|| Folded {
             accumulator: accumulator(kind, steps),
+            histograms: None,
             present: Bitmap::none(steps),
             memory: Reservation::empty(limits),
         });
+        if let Some(fold) = kind.histogram_fold()
+            && (folded.histograms.is_some() || !self.scratch.histograms.is_empty())
+        {
+            let report = Report {
+                notes: &self.shared.notes,
+                pos: self.pos,
+            };
+            folded.fold_histograms(fold, &mut self.scratch, self.metrics.get(series), &report);
+        }
         folded.present.union(&self.scratch.present);
         folded.accumulator.fold(&self.scratch);
-        folded
-            .memory
-            .set(folded.accumulator.bytes(), folded.present.count())
+        folded.account()
+    }
+}
+
+impl Folded {
+    /// Folds the histograms of a series and leaves its floats.
+    #[inline(never)]
+    fn fold_histograms(
+        &mut self,
+        fold: HistogramFold,
+        slice: &mut SeriesSlice,
+        metric: &str,
+        report: &Report<'_>,
+    ) {
+        let steps = slice.values.len();
+        let present = &mut self.present;
+        let histograms = self
+            .histograms
+            .get_or_insert_with(|| Box::new(Histograms::new(fold, present, steps)));
+        histograms.fold(slice, metric, report);
+        present.union(&slice.present);
+        slice.keep_floats();
+    }
+
+    fn account(&mut self) -> Result<(), EngineError> {
+        let histograms = self.histograms.as_ref();
+        let bytes = histograms.map_or(0, |histograms| histograms.bytes());
+        let size = histograms.map_or(0, |histograms| histograms.size());
+        self.memory.set(
+            self.accumulator.bytes().saturating_add(bytes),
+            self.present.count().saturating_add(size),
+        )
     }
 }
 
@@ -203,6 +290,9 @@ impl Operator for FoldOperator {
         }
         let series = self.input.series()?;
         let groups = Groups::new(&series, &self.grouping, &self.shared.limits)?;
+        if self.kind.histogram_fold().is_some() {
+            self.metrics = MetricNames::of(&series);
+        }
         let mut last = vec![0; groups.metas.len()];
         for (index, group) in groups.of_series.iter().enumerate() {
             last[*group] = index;
@@ -232,6 +322,13 @@ impl Operator for FoldOperator {
         if let Some(mut folded) = self.folded[group].take() {
             folded.accumulator.finish(&folded.present, &mut out.values);
             out.present = folded.present;
+            if let Some(histograms) = folded.histograms {
+                let report = Report {
+                    notes: &self.shared.notes,
+                    pos: self.pos,
+                };
+                histograms.finish(out, &report);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Binary operators between scalars and vectors.
 
+mod elementwise;
 mod fill;
 mod join;
 mod matching;
@@ -8,13 +9,14 @@ mod with_scalar;
 
 use promql_syntax::ast::BinaryOp;
 
+pub(crate) use elementwise::Elementwise;
 pub(crate) use fill::FillOperator;
 pub(crate) use join::JoinOperator;
 pub(crate) use set::SetOperator;
 pub(crate) use with_scalar::{ScalarSide, WithScalarOperator};
 
+use super::Operator;
 use super::call::ScalarsOperator;
-use super::{NameRemoval, Operator};
 use crate::slice::SeriesSlice;
 
 /// What an operator does with two values.
@@ -35,7 +37,7 @@ pub(crate) enum ComparisonResult {
     Bool,
 }
 
-/// The operation of an operator between numbers, `None` for those between sets and histograms.
+/// The operation of an operator between numbers, `None` for those between sets and of histograms.
 pub(crate) fn operation(op: BinaryOp) -> Option<Operation> {
     Some(match op {
         BinaryOp::Add => Operation::Arithmetic(|left, right| left + right),
@@ -79,10 +81,9 @@ impl Operation {
         }
     }
 
-    /// Computes `left op right` at the steps where both have a point, into `left`. A true
+    /// Computes `left op right` of floats into `left`; the steps are those of both. A true
     /// comparison that filters leaves the left value.
     fn apply(self, result: ComparisonResult, left: &mut SeriesSlice, right: &SeriesSlice) {
-        left.present.intersect(&right.present);
         match self {
             Self::Arithmetic(function) => {
                 for (value, right) in left.values.iter_mut().zip(&right.values) {
@@ -103,16 +104,5 @@ impl Operation {
                 }
             },
         }
-    }
-
-    /// Whether the result's metadata goes at once. Arithmetic never waits, as upstream.
-    pub(crate) fn drops_metadata(self, result: ComparisonResult, removal: NameRemoval) -> bool {
-        matches!(self, Self::Arithmetic(_))
-            || (self.changes_metric(result) && removal == NameRemoval::Immediate)
-    }
-
-    /// Whether the result is something else than the left operand's metric.
-    pub(crate) fn changes_metric(self, result: ComparisonResult) -> bool {
-        matches!(self, Self::Arithmetic(_)) || result == ComparisonResult::Bool
     }
 }

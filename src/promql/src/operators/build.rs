@@ -16,8 +16,8 @@ use super::aggregate::{
     fold_kind,
 };
 use super::binary::{
-    ComparisonResult, FillOperator, JoinOperator, ScalarSide, SetOperator, WithScalarOperator,
-    operation, scalar_operator,
+    Elementwise, FillOperator, JoinOperator, ScalarSide, SetOperator, WithScalarOperator,
+    scalar_operator,
 };
 use super::call::NegateOperator;
 use super::common::{CommonBuffer, CommonOperator};
@@ -138,11 +138,11 @@ pub(crate) fn build(
             let input = build(inner, grid, context)?;
             negated(input, inner.value_type(), context)
         }
-        NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, grid, context)?,
+        NodeKind::Aggregate(aggregate) => build_aggregate(aggregate, node.pos, grid, context)?,
         NodeKind::Binary(binary) => {
             let left = build(&binary.lhs, grid, context)?;
             let right = build(&binary.rhs, grid, context)?;
-            build_binary(binary, (left, right), grid, context)?
+            build_binary((binary, node.pos), (left, right), grid, context)?
         }
         NodeKind::Common(common) => build_common(common, grid, context)?,
         NodeKind::Call(call) => calls::build_call(call, node.pos, grid, context)?,
@@ -318,6 +318,7 @@ fn merged(input: Box<dyn Operator>, names: Names, context: &BuildContext<'_>) ->
 
 fn build_aggregate(
     aggregate: &Aggregate,
+    pos: PosRange,
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
@@ -338,7 +339,7 @@ fn build_aggregate(
         return Ok(Box::new(FoldOperator::new(
             input,
             (kind, param),
-            grouping,
+            (grouping, aggregate.expr.pos),
             steps,
             shared,
         )));
@@ -359,7 +360,7 @@ fn build_aggregate(
             Box::new(TopOperator::new(
                 input,
                 (order, param),
-                grouping,
+                (grouping, pos),
                 steps,
                 shared,
             ))
@@ -409,7 +410,7 @@ fn build_count_values(
 
 #[inline(never)]
 fn build_binary(
-    binary: &Binary,
+    (binary, pos): (&Binary, PosRange),
     (left, right): (Box<dyn Operator>, Box<dyn Operator>),
     grid: Grid,
     context: &BuildContext<'_>,
@@ -425,32 +426,29 @@ fn build_binary(
         }
         return Ok(Box::new(sets));
     }
-    let Some(operation) = operation(binary.op) else {
+    let Some(element) = Elementwise::new(binary, pos) else {
         return Err(EngineError::Unsupported(format!("operator {}", binary.op)));
-    };
-    let result = if binary.return_bool {
-        ComparisonResult::Bool
-    } else {
-        ComparisonResult::Filter
     };
     let is_scalar = |node: &Node| node.value_type() == ValueType::Scalar;
     let (input, scalar) = match (is_scalar(&binary.lhs), is_scalar(&binary.rhs)) {
-        (true, true) => return Ok(scalar_operator(left, right, operation)),
+        (true, true) => {
+            let operation = element.numbers();
+            let operation = operation.ok_or(EngineError::ScalarOperator(binary.op.as_str()))?;
+            return Ok(scalar_operator(left, right, operation));
+        }
         (false, false) if matching.fill != FillValues::default() => {
-            let fill =
-                FillOperator::new((left, right), (operation, result), matching, steps, shared);
+            let fill = FillOperator::new((left, right), element, matching, steps, shared);
             return Ok(merged(Box::new(fill), Names::Keep, context));
         }
         (false, false) => {
-            let join =
-                JoinOperator::new((left, right), (operation, result), matching, steps, shared);
+            let join = JoinOperator::new((left, right), element, matching, steps, shared);
             return Ok(merged(Box::new(join), Names::Keep, context));
         }
         (true, false) => (right, (left, ScalarSide::Left)),
         (false, true) => (left, (right, ScalarSide::Right)),
     };
-    let operator = Box::new(WithScalarOperator::new(input, scalar, operation, result));
-    if operation.changes_metric(result) {
+    let operator = Box::new(WithScalarOperator::new(input, scalar, element, shared));
+    if element.changes_metric() {
         return Ok(merged(operator, Names::Drop, context));
     }
     Ok(operator)

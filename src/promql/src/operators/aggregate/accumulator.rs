@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::histograms::HistogramFold;
 use super::quantile::QuantileAccumulator;
 use crate::kahan;
 use crate::slice::{Bitmap, SeriesSlice};
@@ -22,9 +23,32 @@ pub(crate) enum FoldKind {
     Sum,
 }
 
+impl FoldKind {
+    /// The aggregation's name if it leaves histograms out.
+    pub(super) fn ignores_histograms(&self) -> Option<&'static str> {
+        match self {
+            Self::Max => Some("max"),
+            Self::Min => Some("min"),
+            Self::Quantile(_) => Some("quantile"),
+            Self::Stddev => Some("stddev"),
+            Self::Stdvar => Some("stdvar"),
+            Self::Avg | Self::Count | Self::Group | Self::Sum => None,
+        }
+    }
+
+    /// How histograms fold, if they do not just count.
+    pub(super) fn histogram_fold(&self) -> Option<HistogramFold> {
+        match self {
+            Self::Avg => Some(HistogramFold::Mean),
+            Self::Sum => Some(HistogramFold::Sum),
+            _ => None,
+        }
+    }
+}
+
 /// A group being folded. The steps at which it has a point are kept beside it.
 pub(super) trait Accumulator: Send {
-    /// Adds a series.
+    /// Adds a series. Only where points just count may there be histograms among them.
     fn fold(&mut self, slice: &SeriesSlice);
 
     /// Bytes that it holds.

@@ -1,9 +1,11 @@
 //! `count_values`: a series for each value that occurs.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
-use model::Labels;
 use model::number::format_plain;
 use model::quote::quoted;
+use model::{FloatHistogram, Labels};
 use promql_syntax::ast::PosRange;
 
 use super::group_labels;
@@ -60,17 +62,45 @@ impl CountValuesOperator {
     }
 }
 
+/// The series of the result, with their counts.
+#[derive(Default)]
+struct Counters {
+    places: HashMap<Labels, usize>,
+    outputs: Vec<SeriesMeta>,
+    counts: Vec<Vec<f64>>,
+}
+
+impl Counters {
+    /// The place of the series that counts a value of an input series.
+    fn place(
+        &mut self,
+        operator: &mut CountValuesOperator,
+        meta: &SeriesMeta,
+        value: &str,
+    ) -> Result<usize, EngineError> {
+        let labels = with_label(meta.labels.clone(), &operator.label, value)?;
+        let labels = group_labels(&labels, &operator.grouping);
+        let next = self.outputs.len();
+        let place = *self.places.entry(labels.clone()).or_insert(next);
+        if place == next {
+            let bytes = operator.steps * size_of::<f64>() + labels.as_packed().len();
+            operator.memory.add(bytes, 0)?;
+            self.outputs.push(SeriesMeta::new(labels));
+            self.counts.push(vec![0.0; operator.steps]);
+        }
+        Ok(place)
+    }
+}
+
 impl Operator for CountValuesOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
         if !is_label_name(&self.label) {
             return Err(FunctionError::CountValuesLabel(self.written_label.clone()).into());
         }
         let metas = self.input.series()?;
-        let mut places: HashMap<Labels, usize> = HashMap::new();
-        let mut outputs: Vec<SeriesMeta> = Vec::new();
-        let mut counts: Vec<Vec<f64>> = Vec::new();
+        let mut counters = Counters::default();
         let mut slice = SeriesSlice::default();
-        // Of the current series: the value that was last looked up, and its place.
+        // Of the current series: the values that were looked up, and their places.
         let mut known: HashMap<u64, usize> = HashMap::new();
         for (index, meta) in metas.into_iter().enumerate() {
             if index.is_multiple_of(SERIES_PER_CHECK) {
@@ -82,24 +112,26 @@ impl Operator for CountValuesOperator {
                 let place = match known.get(&value.to_bits()) {
                     Some(place) => *place,
                     None => {
-                        let text = format_plain(value);
-                        let labels = with_label(meta.labels.clone(), &self.label, &text)?;
-                        let labels = group_labels(&labels, &self.grouping);
-                        let place = *places.entry(labels.clone()).or_insert(outputs.len());
-                        if place == outputs.len() {
-                            self.memory.add(self.steps * size_of::<f64>(), 0)?;
-                            outputs.push(SeriesMeta::new(labels));
-                            counts.push(vec![0.0; self.steps]);
-                        }
+                        let place = counters.place(self, &meta, &format_plain(value))?;
                         known.insert(value.to_bits(), place);
                         place
                     }
                 };
-                counts[place][step] += 1.0;
+                counters.counts[place][step] += 1.0;
+            }
+            // A sample is often the newest one at several steps.
+            let mut last: Option<(&Arc<FloatHistogram>, usize)> = None;
+            for (step, histogram) in slice.histogram_points() {
+                let place = match last {
+                    Some((known, place)) if Arc::ptr_eq(known, histogram) => place,
+                    _ => counters.place(self, &meta, &histogram.to_string())?,
+                };
+                last = Some((histogram, place));
+                counters.counts[place][step] += 1.0;
             }
         }
-        self.counts = counts.into_iter();
-        Ok(outputs)
+        self.counts = counters.counts.into_iter();
+        Ok(counters.outputs)
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {

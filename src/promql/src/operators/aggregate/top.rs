@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 
+use promql_syntax::ast::PosRange;
+
 use super::{Extremes, Groups, Param};
+use crate::annotations::Annotation;
 use crate::error::EngineError;
 use crate::limits::Reservation;
 use crate::numeric::to_index;
@@ -22,6 +25,13 @@ pub(crate) enum TopOrder {
 }
 
 impl TopOrder {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Largest => "topk",
+            Self::Smallest => "bottomk",
+        }
+    }
+
     fn compare(self, a: f64, b: f64) -> Ordering {
         match self {
             Self::Largest => descending(a, b),
@@ -37,6 +47,8 @@ pub(crate) struct TopOperator {
     order: TopOrder,
     param: Param,
     grouping: Grouping,
+    /// Where the aggregation stands.
+    pos: PosRange,
     steps: usize,
     shared: Shared,
     chosen: std::vec::IntoIter<Vec<(usize, f64)>>,
@@ -50,7 +62,7 @@ impl TopOperator {
     pub(crate) fn new(
         input: Box<dyn Operator>,
         (order, param): (TopOrder, Param),
-        grouping: &Grouping,
+        (grouping, pos): (&Grouping, PosRange),
         steps: usize,
         shared: Shared,
     ) -> Self {
@@ -60,6 +72,7 @@ impl TopOperator {
             order,
             param,
             grouping: grouping.clone(),
+            pos,
             steps,
             shared,
             chosen: Vec::new().into_iter(),
@@ -78,6 +91,7 @@ impl TopOperator {
             .add_bytes(cells.saturating_mul(size_of::<Vec<Candidate>>()))?;
         let mut lists: Vec<Vec<Candidate>> = vec![Vec::new(); cells];
         let mut slice = SeriesSlice::default();
+        let mut has_ignored = false;
         for (series, group) in groups.of_series.iter().enumerate() {
             if series.is_multiple_of(SERIES_PER_CHECK) {
                 self.shared.limits.check()?;
@@ -85,6 +99,12 @@ impl TopOperator {
             self.input.next(&mut slice)?;
             let size = groups.sizes[*group];
             let mut added = 0;
+            let is_wanted = |(step, _)| to_index(counts[step]).min(size) > 0;
+            if !has_ignored && slice.histogram_points().any(is_wanted) {
+                has_ignored = true;
+                let annotation = Annotation::IgnoredInAggregation(self.order.as_str());
+                self.shared.notes.add(&annotation, self.pos);
+            }
             for (step, value) in slice.floats() {
                 let wanted = to_index(counts[step]).min(size);
                 let list = &mut lists[group * self.steps + step];

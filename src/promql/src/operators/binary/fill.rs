@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use promql_syntax::ast::{BinaryOp, MatchCardinality, VectorMatching};
 
+use super::elementwise::{Elementwise, Problems};
 use super::matching::{match_labels, result_labels};
-use super::{ComparisonResult, JoinOperator, Operation, SetOperator};
+use super::{JoinOperator, SetOperator};
 use crate::error::EngineError;
 use crate::limits::Reservation;
-use crate::operators::{NameRemoval, Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
+use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
 use crate::slice::SeriesSlice;
 
 /// An operator between two vectors, one or both of which are filled. Both sides are held, as each
@@ -17,8 +18,7 @@ use crate::slice::SeriesSlice;
 pub(crate) struct FillOperator {
     left: Box<dyn Operator>,
     right: Box<dyn Operator>,
-    operation: Operation,
-    result: ComparisonResult,
+    element: Elementwise,
     matching: VectorMatching,
     steps: usize,
     shared: Shared,
@@ -29,7 +29,7 @@ pub(crate) struct FillOperator {
 impl FillOperator {
     pub(crate) fn new(
         (left, right): (Box<dyn Operator>, Box<dyn Operator>),
-        (operation, result): (Operation, ComparisonResult),
+        element: Elementwise,
         matching: VectorMatching,
         steps: usize,
         shared: Shared,
@@ -38,8 +38,7 @@ impl FillOperator {
         Self {
             left,
             right,
-            operation,
-            result,
+            element,
             matching,
             steps,
             shared,
@@ -62,7 +61,7 @@ impl FillOperator {
         };
         let join = JoinOperator::new(
             (left.replay(), right.replay()),
-            (self.operation, self.result),
+            self.element,
             plain.clone(),
             self.steps,
             self.shared.clone(),
@@ -86,11 +85,12 @@ impl FillOperator {
                 role,
                 missing,
                 is_left: (role == Role::Many) != is_swapped,
-                operation: self.operation,
-                result: self.result,
+                element: self.element,
                 matching: plain.clone(),
-                removal: self.shared.name_removal,
+                shared: self.shared.clone(),
                 constant: SeriesSlice::default(),
+                missing_series: 0,
+                problems: Problems::default(),
             }));
         }
         Ok(parts)
@@ -136,17 +136,19 @@ struct UnmatchedOperator {
     missing: f64,
     /// Whether the points are the left operand.
     is_left: bool,
-    operation: Operation,
-    result: ComparisonResult,
+    element: Elementwise,
     matching: VectorMatching,
-    removal: NameRemoval,
+    shared: Shared,
     constant: SeriesSlice,
+    /// How many series are yet to be computed.
+    missing_series: usize,
+    problems: Problems,
 }
 
 impl Operator for UnmatchedOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        let changes_metric = self.operation.changes_metric(self.result);
-        let drops_now = self.operation.drops_metadata(self.result, self.removal);
+        let changes_metric = self.element.changes_metric();
+        let drops_now = self.element.drops_metadata(self.shared.name_removal);
         let relabel = |meta: SeriesMeta| {
             let partner = match_labels(&meta.labels, &self.matching);
             let (many, one) = match self.role {
@@ -158,7 +160,9 @@ impl Operator for UnmatchedOperator {
                 drop_name: !drops_now && (many.drop_name || changes_metric),
             })
         };
-        self.input.series()?.into_iter().map(relabel).collect()
+        let metas = self.input.series()?;
+        self.missing_series = metas.len();
+        metas.into_iter().map(relabel).collect()
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
@@ -166,11 +170,16 @@ impl Operator for UnmatchedOperator {
         self.constant.reset(out.values.len());
         self.constant.values.fill(self.missing);
         self.constant.present.clone_from(&out.present);
+        let problems = &mut self.problems;
         if self.is_left {
-            self.operation.apply(self.result, out, &self.constant);
+            self.element.apply(out, &self.constant, problems);
         } else {
-            self.operation.apply(self.result, &mut self.constant, out);
+            self.element.apply(&mut self.constant, out, problems);
             std::mem::swap(out, &mut self.constant);
+        }
+        self.missing_series = self.missing_series.saturating_sub(1);
+        if self.missing_series == 0 {
+            self.problems.report(&self.element, &self.shared.notes);
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ mod plan;
 use promql_syntax::ast::{MatchCardinality, VectorMatching};
 
 use self::plan::{JoinPlan, OneSide};
+use super::elementwise::{Elementwise, Problems};
 use super::matching::match_labels;
-use super::{ComparisonResult, Operation};
 use crate::error::EngineError;
 use crate::limits::Reservation;
 use crate::operators::series_buffer::{Presence, SeriesBuffer};
@@ -20,11 +20,11 @@ pub(crate) struct JoinOperator {
     /// Gone once the labels are known, as is the other.
     many: Option<Box<dyn Operator>>,
     one: Option<Box<dyn Operator>>,
-    operation: Operation,
-    result: ComparisonResult,
+    element: Elementwise,
     matching: VectorMatching,
     steps: usize,
     shared: Shared,
+    problems: Problems,
     running: Option<Running>,
 }
 
@@ -60,7 +60,7 @@ struct Contested {
 impl JoinOperator {
     pub(crate) fn new(
         (left, right): (Box<dyn Operator>, Box<dyn Operator>),
-        (operation, result): (Operation, ComparisonResult),
+        element: Elementwise,
         matching: VectorMatching,
         steps: usize,
         shared: Shared,
@@ -72,11 +72,11 @@ impl JoinOperator {
         Self {
             many: Some(many),
             one: Some(one),
-            operation,
-            result,
+            element,
             matching,
             steps,
             shared,
+            problems: Problems::default(),
             running: None,
         }
     }
@@ -93,7 +93,7 @@ impl JoinOperator {
         let mut memory = Reservation::bytes(&self.shared.limits, bytes)?;
         let (mut plan, outputs) = JoinPlan::new(
             (&many.1, &one.1),
-            (self.operation, self.result),
+            &self.element,
             &self.matching,
             self.shared.name_removal,
         )?;
@@ -160,33 +160,52 @@ impl Operator for JoinOperator {
                 running.take_variant((group, variant), &out.present, &self.matching)?;
             }
         }
-        if let Some(exclusive) = output.exclusive {
+        let mut matched = output.exclusive.map(|_| {
             let mut matched = out.present.clone();
             matched.intersect(&running.one_slice.present);
-            let seen = &mut running.matched[exclusive];
-            if seen.intersects(&matched) {
-                return Err(match self.matching.card {
-                    MatchCardinality::OneToOne => EngineError::ImplicitManyToOne,
-                    _ => EngineError::AmbiguousGrouping,
-                });
-            }
-            seen.union(&matched);
-        }
-        if self.matching.card == MatchCardinality::OneToMany {
-            self.operation
-                .apply(self.result, &mut running.one_slice, out);
+            matched
+        });
+        let problems = &mut self.problems;
+        let refused = if self.matching.card == MatchCardinality::OneToMany {
+            let refused = self.element.apply(&mut running.one_slice, out, problems);
             std::mem::swap(out, &mut running.one_slice);
+            refused
         } else {
-            self.operation.apply(self.result, out, &running.one_slice);
+            self.element.apply(out, &running.one_slice, problems)
+        };
+        if let (Some(exclusive), Some(matched)) = (output.exclusive, &mut matched) {
+            if let Some(refused) = refused {
+                matched.subtract(&refused);
+            }
+            running.claim(exclusive, matched, self.matching.card)?;
         }
         if running.next_output == running.plan.outputs.len() {
             running.check_crowds(&self.matching)?;
+            self.problems.report(&self.element, &self.shared.notes);
         }
         Ok(())
     }
 }
 
 impl Running {
+    /// Notes the steps at which an output has a match; no other of its set may have one there.
+    fn claim(
+        &mut self,
+        exclusive: usize,
+        matched: &Bitmap,
+        card: MatchCardinality,
+    ) -> Result<(), EngineError> {
+        let seen = &mut self.matched[exclusive];
+        if seen.intersects(matched) {
+            return Err(match card {
+                MatchCardinality::OneToOne => EngineError::ImplicitManyToOne,
+                _ => EngineError::AmbiguousGrouping,
+            });
+        }
+        seen.union(matched);
+        Ok(())
+    }
+
     /// Reads all series on the one side of a group that has several.
     fn read_contested(
         &mut self,

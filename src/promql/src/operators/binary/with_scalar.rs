@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::elementwise::{Elementwise, Problem};
 use super::{ComparisonResult, Operation};
 use crate::error::EngineError;
 use crate::operators::range_call::read_scalar;
-use crate::operators::{Operator, SeriesMeta};
+use crate::operators::{Operator, SeriesMeta, Shared};
 use crate::slice::SeriesSlice;
 
 /// On which side the scalar stands.
@@ -24,25 +25,38 @@ pub(crate) struct WithScalarOperator {
     scalar: Option<Box<dyn Operator>>,
     scalar_values: Arc<[f64]>,
     side: ScalarSide,
-    operation: Operation,
-    result: ComparisonResult,
+    element: Elementwise,
+    shared: Shared,
+    /// The problem that was reported last.
+    reported: Option<Problem>,
 }
 
 impl WithScalarOperator {
     pub(crate) fn new(
         input: Box<dyn Operator>,
         (scalar, side): (Box<dyn Operator>, ScalarSide),
-        operation: Operation,
-        result: ComparisonResult,
+        element: Elementwise,
+        shared: Shared,
     ) -> Self {
         Self {
             input,
             scalar: Some(scalar),
             scalar_values: Arc::default(),
             side,
-            operation,
-            result,
+            element,
+            shared,
+            reported: None,
         }
+    }
+
+    fn apply_to_points(&mut self, slice: &mut SeriesSlice) {
+        let (element, notes) = (self.element, &self.shared.notes);
+        let is_scalar_left = self.side == ScalarSide::Left;
+        element.apply_scalars(slice, &self.scalar_values, is_scalar_left, |problem| {
+            if self.reported.replace(problem) != Some(problem) {
+                element.report(problem, notes);
+            }
+        });
     }
 
     fn compare(&self, function: fn(&f64, &f64) -> bool, value: &f64, scalar: &f64) -> bool {
@@ -63,11 +77,15 @@ impl Operator for WithScalarOperator {
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
         self.input.next(out)?;
+        let Some(operation) = self.element.numbers().filter(|_| out.histograms.is_empty()) else {
+            self.apply_to_points(out);
+            return Ok(());
+        };
         let SeriesSlice {
             values, present, ..
         } = out;
         let scalars = &*self.scalar_values;
-        match (self.operation, self.result) {
+        match (operation, self.element.result()) {
             (Operation::Arithmetic(function), _) => {
                 let pairs = values.iter_mut().zip(scalars);
                 match self.side {
@@ -91,14 +109,16 @@ impl Operator for WithScalarOperator {
         }
         Ok(())
     }
+
     fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
         Some(Box::new(Self {
             input: self.input.fork(series)?,
             scalar: None,
             scalar_values: Arc::clone(&self.scalar_values),
             side: self.side,
-            operation: self.operation,
-            result: self.result,
+            element: self.element,
+            shared: self.shared.clone(),
+            reported: None,
         }))
     }
 }

@@ -4,8 +4,8 @@ use hashbrown::HashMap;
 use model::Labels;
 use promql_syntax::ast::{MatchCardinality, VectorMatching};
 
+use super::super::elementwise::Elementwise;
 use super::super::matching::{MatchGroups, result_labels};
-use super::super::{ComparisonResult, Operation};
 use crate::error::EngineError;
 use crate::operators::{NameRemoval, SeriesMeta};
 
@@ -64,7 +64,7 @@ impl JoinPlan {
     /// Works out the matches; gives the labels of the outputs too.
     pub(super) fn new(
         (many, one): (&[SeriesMeta], &[SeriesMeta]),
-        (operation, result): (Operation, ComparisonResult),
+        element: &Elementwise,
         matching: &VectorMatching,
         removal: NameRemoval,
     ) -> Result<(Self, Vec<SeriesMeta>), EngineError> {
@@ -96,8 +96,8 @@ impl JoinPlan {
             .into_iter()
             .map(|members| plan.group(members, one, matching))
             .collect();
-        let changes_metric = operation.changes_metric(result);
-        let drops_now = operation.drops_metadata(result, removal);
+        let changes_metric = element.changes_metric();
+        let drops_now = element.drops_metadata(removal);
         let mut metas = Vec::new();
         let mut output_groups = Vec::new();
         for (series, group) in many_groups.iter().enumerate() {
