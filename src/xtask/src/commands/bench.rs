@@ -1,9 +1,12 @@
 //! `cargo xtask bench`: whole servers under load on loopback, beside Debian's Prometheus where it
 //! is installed. Figures of one run belong together; compare ratios, not runs.
 
+mod answer;
 mod heavy;
 mod ingest;
 mod load;
+mod node;
+mod queries;
 mod query;
 mod server;
 
@@ -60,13 +63,18 @@ pub(crate) fn arguments() -> Command {
         )
         .subcommand(
             Command::new("query")
-                .about("Milliseconds per query")
+                .about("Milliseconds per query and peak memory; answers are compared")
                 .args(shared)
                 .arg(number(
                     "repeat",
-                    "5",
+                    "20",
                     "Runs of each query; the median counts",
-                )),
+                ))
+                .arg(
+                    Arg::new("only")
+                        .long("only")
+                        .help("Only the queries of this number, or that contain this text"),
+                ),
         )
 }
 
@@ -75,8 +83,9 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         Some(("ingest", matches)) => ingest::run(&load::Shape::of(matches)?)?,
         Some(("query", matches)) => {
-            let repeat = matches.get_one::<u32>("repeat").copied().unwrap_or(5);
-            query::run(&load::Shape::of(matches)?, repeat)?;
+            let repeat = matches.get_one::<u32>("repeat").copied().unwrap_or(20);
+            let only = matches.get_one::<String>("only").map(String::as_str);
+            query::run(&load::Shape::of(matches)?, repeat, only)?;
         }
         Some(("heavy", matches)) => {
             let number = |name: &str| matches.get_one::<u32>(name).copied().unwrap_or(1);

@@ -9,7 +9,7 @@ const SAMPLES_PER_REQUEST: usize = 2000;
 /// Series of one target, about as many as a node exporter has.
 const SERIES_PER_TARGET: u32 = 1000;
 /// Distance of samples.
-const INTERVAL_MS: i64 = 15_000;
+pub(super) const INTERVAL_MS: i64 = 15_000;
 
 /// How much load, and on which servers.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ fn ratio(number: u32, step: u32) -> f64 {
 }
 
 /// A well-mixed number for a series at a step; the same on every run.
-fn noise(number: u32, step: u32) -> u32 {
+pub(super) fn noise(number: u32, step: u32) -> u32 {
     let mut x = number.wrapping_mul(0x9e37_79b9) ^ step.wrapping_mul(0x85eb_ca6b);
     x ^= x >> 16;
     x = x.wrapping_mul(0x7feb_352d);

@@ -79,8 +79,18 @@ impl Candidate {
 
     /// Writes the whole load, each sender its share of every step.
     pub(super) fn write_load(&self, shape: &Shape) -> anyhow::Result<()> {
-        for step in 0..shape.samples {
-            let bodies = shape.bodies(step)?;
+        self.write_bodies(shape, 0..shape.samples, |step| shape.bodies(step))
+    }
+
+    /// Writes the bodies of one step after the other, each sender its share of every step.
+    pub(super) fn write_bodies(
+        &self,
+        shape: &Shape,
+        steps: impl Iterator<Item = u32>,
+        bodies_of: impl Fn(u32) -> anyhow::Result<Vec<Vec<u8>>>,
+    ) -> anyhow::Result<()> {
+        for step in steps {
+            let bodies = bodies_of(step)?;
             let share = bodies.len().div_ceil(shape.senders).max(1);
             std::thread::scope(|scope| {
                 let senders: Vec<_> = bodies
