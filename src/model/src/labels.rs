@@ -170,10 +170,9 @@ impl Labels {
         Some(Self(Arc::from(packed)))
     }
 
-    /// The labels whose name passes `keep`.
-    #[must_use]
-    pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
-        let mut packed = String::with_capacity(self.0.len());
+    /// Appends the packed text of the labels whose name passes `keep` to `packed`: equal texts are
+    /// equal label sets.
+    pub fn pack_filtered(&self, packed: &mut String, mut keep: impl FnMut(&str) -> bool) {
         let mut iter = self.iter();
         loop {
             let before = iter.0;
@@ -182,6 +181,13 @@ impl Labels {
                 packed.push_str(&before[..before.len() - iter.0.len()]);
             }
         }
+    }
+
+    /// The labels whose name passes `keep`.
+    #[must_use]
+    pub fn filter(&self, keep: impl FnMut(&str) -> bool) -> Self {
+        let mut packed = String::with_capacity(self.0.len());
+        self.pack_filtered(&mut packed, keep);
         if packed.len() == self.0.len() {
             self.clone()
         } else {

@@ -2,6 +2,7 @@
 
 mod common_subexpressions;
 mod constant_folding;
+mod label_projection;
 mod step_invariant;
 mod subset_selectors;
 
@@ -25,7 +26,7 @@ pub enum Optimiser {
 }
 
 /// All rules in the order in which they run.
-const RULES: [Rule; 4] = [
+const RULES: [Rule; 5] = [
     Rule {
         name: "constant folding",
         apply: constant_folding::apply,
@@ -41,6 +42,10 @@ const RULES: [Rule; 4] = [
     Rule {
         name: "subset selectors",
         apply: subset_selectors::apply,
+    },
+    Rule {
+        name: "label projection",
+        apply: label_projection::apply,
     },
 ];
 

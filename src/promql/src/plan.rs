@@ -62,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) pos: PosRange,
     /// Its number in the plan that is run, for measuring; set by [`number_nodes`].
     pub(crate) id: usize,
+    /// Whether nobody looks at the labels of its result that describe the metric.
+    pub(crate) metadata_unseen: bool,
     /// Whether its series can be computed independently of each other; set by [`mark_pipelines`].
     pub(crate) pipeline: Option<Pipeline>,
 }
@@ -233,6 +235,7 @@ impl Node {
             kind,
             pos,
             id: 0,
+            metadata_unseen: false,
             pipeline: None,
         }
     }

@@ -91,7 +91,7 @@ fn plans_fold_constants_and_compute_invariant_parts_once() {
         "sum by (job) (rate(x{b=\"1\", a!=\"2\"}[5m] offset 1m)) / (1 + 2 * 3)",
         "binary /
   sum by (job)
-    rate()
+    rate() (metadata labels unread)
       matrix [5m] {__name__=\"x\",a!=\"2\",b=\"1\"} offset=1m reads=-359999..540000
   number 7",
     );
@@ -407,7 +407,7 @@ fn an_analysis_measures_every_operator_and_gives_the_same_result() {
         plan,
         "binary *  (22µs, 1 series, 10 samples, 104 bytes)
   sum by ()  (14µs, 1 series, 10 samples, 104 bytes)
-    rate()  (9µs, 2 series, 20 samples, 216 bytes)
+    rate() (metadata labels unread)  (9µs, 2 series, 20 samples, 238 bytes)
       matrix [5m] {__name__=\"a\"} reads=-299999..600000  (3µs, 2 series, 22 samples, 430 bytes)
   number 2  (2µs, 1 series, 11 samples, 112 bytes)
 "

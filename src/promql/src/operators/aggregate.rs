@@ -56,20 +56,25 @@ impl Groups {
             sizes: Vec::new(),
             memory: Reservation::bytes(limits, series.len().saturating_mul(size_of::<usize>()))?,
         };
-        let mut key = String::new();
+        let (mut key, mut previous) = (String::new(), (String::new(), None));
         for meta in series {
             write_key(&meta.labels, &mut key, |name| counts(grouping, name));
-            let group = match places.get(&key) {
-                Some(group) => *group,
-                None => {
-                    places.insert(key.clone(), groups.metas.len());
-                    groups
-                        .metas
-                        .push(SeriesMeta::new(group_labels(&meta.labels, grouping)));
-                    groups.sizes.push(0);
-                    groups.metas.len() - 1
-                }
+            // Series of a group are often neighbours.
+            let group = match previous.1 {
+                Some(group) if previous.0 == key => group,
+                _ => match places.get(&key) {
+                    Some(group) => *group,
+                    None => {
+                        places.insert(key.clone(), groups.metas.len());
+                        let labels = group_labels(&meta.labels, grouping);
+                        groups.metas.push(SeriesMeta::new(labels));
+                        groups.sizes.push(0);
+                        groups.metas.len() - 1
+                    }
+                },
             };
+            std::mem::swap(&mut previous.0, &mut key);
+            previous.1 = Some(group);
             groups.metas[group].drop_name |= meta.drop_name;
             groups.sizes[group] += 1;
             groups.of_series.push(group);

@@ -32,12 +32,12 @@ use super::range_call::WindowShape;
 use super::selector::SelectorOperator;
 use super::smoothed::SmoothedOperator;
 use super::subquery::{EmptyRange, SubqueryOperator};
-use super::{Operator, RangeOperator, Shared};
+use super::{METADATA_LABELS, NameRemoval, Operator, RangeOperator, Shared};
 use crate::annotations::Notes;
 use crate::error::EngineError;
 use crate::grid::Grid;
 use crate::plan::{
-    Aggregate, Binary, Common, CommonUse, Info, Node, NodeKind, QueryTimes, Selector,
+    Aggregate, Binary, Common, CommonUse, Grouping, Info, Node, NodeKind, QueryTimes, Selector,
 };
 
 /// What building operators depends on.
@@ -54,6 +54,8 @@ pub(crate) struct BuildContext<'a> {
     workers: Option<CpuPool>,
     /// Whether the node that is built is part of a larger pipeline.
     in_pipeline: bool,
+    /// Whether nobody looks at the metadata labels of the node that is built.
+    metadata_unseen: bool,
     /// Parts with several readers, by their number.
     commons: HashMap<usize, CommonPart>,
 }
@@ -75,6 +77,7 @@ impl<'a> BuildContext<'a> {
             meter: None,
             workers: None,
             in_pipeline: false,
+            metadata_unseen: false,
             commons: HashMap::new(),
         }
     }
@@ -126,6 +129,7 @@ pub(crate) fn build(
     context: &mut BuildContext<'_>,
 ) -> Result<Box<dyn Operator>, EngineError> {
     let is_inner = std::mem::replace(&mut context.in_pipeline, node.pipeline.is_some());
+    let outer_unseen = std::mem::replace(&mut context.metadata_unseen, node.metadata_unseen);
     let operator = match &node.kind {
         NodeKind::Number(value) => Box::new(NumberOperator::new(grid.count(), *value)),
         NodeKind::Selector(selector) => build_selector((selector, node.pos), grid, context)?,
@@ -155,6 +159,7 @@ pub(crate) fn build(
         }
     };
     context.in_pipeline = is_inner;
+    context.metadata_unseen = outer_unseen;
     Ok(finished(operator, node, grid, context))
 }
 
@@ -313,6 +318,10 @@ pub(crate) fn build_range(
 }
 
 fn merged(input: Box<dyn Operator>, names: Names, context: &BuildContext<'_>) -> Box<dyn Operator> {
+    let names = match names {
+        Names::Drop if context.metadata_unseen => Names::DropUnseen,
+        names => names,
+    };
     Box::new(MergeOperator::new(input, names, context.shared.clone()))
 }
 
@@ -325,7 +334,7 @@ fn build_aggregate(
     if aggregate.op == AggregateOp::CountValues {
         return build_count_values(aggregate, grid, context);
     }
-    let (grouping, steps) = (&aggregate.grouping, grid.count());
+    let (grouping, steps) = (&seen_grouping(aggregate, context), grid.count());
     let param = match aggregate.param.as_deref() {
         Some(param) => Some(Param {
             operator: build(param, grid, context)?,
@@ -380,6 +389,20 @@ fn build_aggregate(
             ))
         }
     })
+}
+
+/// The grouping over what its input leaves of the labels.
+fn seen_grouping(aggregate: &Aggregate, context: &BuildContext<'_>) -> Grouping {
+    let mut grouping = aggregate.grouping.clone();
+    if let Grouping::Without(labels) = &mut grouping
+        && aggregate.expr.computation().metadata_unseen
+        && context.shared.name_removal == NameRemoval::Immediate
+    {
+        labels.extend(METADATA_LABELS.map(str::to_owned));
+        labels.sort_unstable();
+        labels.dedup();
+    }
+    grouping
 }
 
 fn build_count_values(

@@ -4,26 +4,9 @@ use model::{Labels, METRIC_NAME};
 
 /// Writes the labels that count into `key`, so that keys are equal exactly when those labels are.
 /// `counts` says which labels count.
-pub(crate) fn write_key(labels: &Labels, key: &mut String, mut counts: impl FnMut(&str) -> bool) {
+pub(crate) fn write_key(labels: &Labels, key: &mut String, counts: impl FnMut(&str) -> bool) {
     key.clear();
-    for (name, value) in labels {
-        if counts(name) {
-            push(key, name);
-            push(key, value);
-        }
-    }
-}
-
-/// A text with its length before it, so that no two lists of texts look the same.
-fn push(key: &mut String, text: &str) {
-    let mut length = text.len();
-    // Seven bits at a time; such bytes are characters of their own.
-    while length >= 0x40 {
-        key.push(char::from(u8::try_from(length & 0x3f).unwrap_or(0) | 0x40));
-        length >>= 6;
-    }
-    key.push(char::from(u8::try_from(length).unwrap_or(0)));
-    key.push_str(text);
+    labels.pack_filtered(key, counts);
 }
 
 /// Whether a label counts for `by (names)`; `names` are sorted.

@@ -18,6 +18,8 @@ pub(crate) enum Names {
     Keep,
     /// They go, now or when the query is done.
     Drop,
+    /// They go, but nobody looks: they may stay where that brings no series together.
+    DropUnseen,
     /// The query is done: those go that were to go.
     Finish,
 }
@@ -71,9 +73,12 @@ impl MergeOperator {
                 let may_collide = metas.len() > 1;
                 Ok((metas, may_collide))
             }
-            Names::Drop => {
+            Names::Drop | Names::DropUnseen => {
                 let drops_now = self.shared.name_removal == NameRemoval::Immediate;
                 let may_collide = drops_now && metadata_differs(&metas);
+                if drops_now && !may_collide && self.names == Names::DropUnseen {
+                    return Ok((metas, false));
+                }
                 let metas = metas
                     .into_iter()
                     .map(|meta| self.shared.drop_name(meta))

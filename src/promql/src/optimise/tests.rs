@@ -118,6 +118,32 @@ fn a_selection_inside_another_one_is_read_from_there() {
     );
 }
 
+#[test]
+fn labels_that_nobody_reads_are_not_removed() {
+    check_rule(
+        "label projection",
+        "sum without (x) (-rate(a[5m]) * 2)",
+        "sum without (x)
+  binary * (metadata labels unread)
+    negate (metadata labels unread)
+      rate() (metadata labels unread)
+        matrix [5m] {__name__=\"a\"} reads=-299999..600000
+    number 2",
+    );
+    check_unchanged(
+        "label projection",
+        &[
+            "sum by (__name__) (rate(a[5m]))",
+            "topk(1, rate(a[5m]))",
+            "count_values(\"x\", rate(a[5m]))",
+            "sum(last_over_time(a[5m]))",
+            "sum(rate(a[5m]) > 1)",
+            "sum(a)",
+            "sum(label_replace(rate(a[5m]), \"\", \"\", \"\", \"\"))",
+        ],
+    );
+}
+
 /// Few counters and gauges, with a gap, and names that look alike.
 fn storage() -> MemoryStorage {
     let storage = MemoryStorage::new();
@@ -129,10 +155,13 @@ fn storage() -> MemoryStorage {
         ("b", "1", "1"),
         ("b", "2", "1"),
         ("c", "1", "1"),
+        ("d", "1", "1"),
+        ("d", "2", "1"),
     ];
     for (number, (name, x, y)) in (0_u32..).zip(series) {
-        let labels =
-            Labels::from_pairs([("__name__", name), ("x", x), ("y", y)]).expect("valid labels");
+        let kind = if name == "d" { "gauge" } else { "" };
+        let pairs = [("__name__", name), ("__type__", kind), ("x", x), ("y", y)];
+        let labels = Labels::from_pairs(pairs).expect("valid labels");
         let mut request = AppendRequest::default();
         let samples = (0..60_u32)
             .filter(|step| step % 13 > number)
@@ -188,6 +217,15 @@ fn rules_change_neither_results_nor_errors_nor_annotations() {
         "timestamp(a_total{x=\"1\"}) - on (y) timestamp(a_total{x=\"2\"})",
         "timestamp(a_total{x=\"1\"}) - on (x, y) timestamp(a_total)",
         "a_total{x=\"1\"} - on (x, y) timestamp(a_total)",
+        // Labels that nobody reads, unless removing them matters.
+        "sum by (x) (rate(a_total[2m]) * 2)",
+        "max without (y) (-abs(a_total))",
+        "sum by (x) (abs({x=\"1\"}))",
+        "count without (x) (-{__name__=~\"a_total|d\"})",
+        "count without (x) (rate({__name__=~\"d|b\"}[2m]))",
+        "count by (__type__) (-d)",
+        "sum(-d)",
+        "group without () (-d @ 300)",
         // Errors.
         "a_total * on (x) a_total",
         "sum(rate({x=\"1\"}[2m])) / sum(rate({y=\"1\",x=\"1\"}[2m]))",

@@ -27,6 +27,9 @@ fn tree(node: &Node, usage: &dyn Fn(&Node) -> Option<OperatorUsage>) -> PlanTree
     let mut operation = String::new();
     // Writing into a text cannot fail.
     let _written = write_operation(&mut operation, node);
+    if node.metadata_unseen {
+        operation.push_str(" (metadata labels unread)");
+    }
     PlanTree {
         operation,
         position: node.pos.start..node.pos.end,
