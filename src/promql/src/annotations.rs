@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use promql_syntax::ast::PosRange;
 use promql_syntax::line_and_column;
 
-pub(crate) use text::{Annotation, HistogramOperation, Monotonicity};
+pub(crate) use text::{Annotation, HistogramOperation, Monotonicity, NanEffect};
 
 /// Warnings and infos, each text once, in order of where they point to in the query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,6 +20,8 @@ mod sums;
 mod trigonometry;
 pub(crate) mod window;
 
+use model::FloatHistogram;
+
 use crate::calendar::CivilTime;
 use crate::error::EngineError;
 use crate::slice::SeriesSlice;
@@ -47,6 +49,8 @@ pub(crate) enum RangeTrait {
 pub(crate) enum Implementation {
     /// Changes each value.
     Map(fn(f64) -> f64),
+    /// Makes a value of each histogram and leaves floats out.
+    MapHistogram(fn(&FloatHistogram) -> f64),
     /// Changes each value with the help of scalars; `None` removes the point.
     MapWith(fn(f64, &[f64]) -> Option<f64>),
     /// Reads a part of a date from each value, or from the step's time without an argument.
@@ -136,8 +140,9 @@ const SPECIAL: Table = &[
 ];
 
 /// All tables.
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     SPECIAL,
+    histogram::TABLE,
     math::TABLE,
     trigonometry::TABLE,
     date::TABLE,

@@ -10,6 +10,18 @@ use crate::calendar::CivilTime;
 const DOCS: &str =
     "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile";
 
+const NON_COUNTER_NAME: &str =
+    "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
+
+const MIXED_BUCKETS: &str = "vector contains a mix of histograms with exponential and custom \
+                             buckets schemas for metric name";
+
+const IGNORED_HISTOGRAMS: &str =
+    "ignored histograms in a range containing both floats and histograms for metric name";
+
+const START_OVERLAP: &str =
+    "sample has start time that overlaps with previous sample timestamp for metric";
+
 /// Something about a query's data that its author should know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Annotation<'a> {
@@ -36,6 +48,10 @@ pub(crate) enum Annotation<'a> {
     HistogramNotCounter(&'a str),
     /// A difference of histograms that are no gauges.
     HistogramNotGauge(&'a str),
+    /// Classic buckets and native histograms with the same labels.
+    MixedClassicNative(&'a str),
+    /// Observations of NaN, which are counted but lie in no bucket.
+    NanObservations { metric: &'a str, effect: NanEffect },
     /// Exponential and custom buckets in one window.
     MixedBuckets(&'a str),
     /// A histogram after a reset together with one that says there was none.
@@ -58,6 +74,34 @@ pub(crate) enum Annotation<'a> {
     IgnoredHistograms(&'a str),
     /// A sample that started counting before the one before it was taken.
     StartOverlap(&'a str),
+}
+
+/// What observations of NaN did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NanEffect {
+    /// A quantile fell among them.
+    QuantileIsNan,
+    /// They moved a quantile up.
+    QuantileIsSkewed,
+    /// They lie between no bounds.
+    FractionLacksThem,
+}
+
+impl NanEffect {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::QuantileIsNan => {
+                "input to histogram_quantile has NaN observations, result is NaN"
+            }
+            Self::QuantileIsSkewed => {
+                "input to histogram_quantile has NaN observations, result is skewed higher"
+            }
+            Self::FractionLacksThem => {
+                "input to histogram_fraction has NaN observations, which are excluded from all \
+                 fractions"
+            }
+        }
+    }
 }
 
 /// What histograms were combined for.
@@ -89,6 +133,7 @@ impl Annotation<'_> {
             | Self::MixedFloatsHistograms(_)
             | Self::HistogramNotCounter(_)
             | Self::HistogramNotGauge(_)
+            | Self::MixedClassicNative(_)
             | Self::MixedBuckets(_)
             | Self::CounterResetCollision(_)
             | Self::IncompatibleBuckets(_)
@@ -100,6 +145,7 @@ impl Annotation<'_> {
             | Self::IncompatibleTypes { .. }
             | Self::IgnoredInAggregation(_)
             | Self::IgnoredHistograms(_)
+            | Self::NanObservations { .. }
             | Self::ForcedMonotonicity { .. } => false,
         }
     }
@@ -141,10 +187,7 @@ impl Annotation<'_> {
             Self::SortInRangeQuery => "sort is ineffective for range queries since results are \
                                        always ordered by labels"
                 .to_owned(),
-            Self::PossibleNonCounter(metric) => format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
-                quoted(metric)
-            ),
+            Self::PossibleNonCounter(metric) => named(NON_COUNTER_NAME, metric),
             Self::NonCounterType { metric, kind } => format!(
                 "metric might not be a counter, __type__ label is not set to \"counter\" or \
                  \"histogram\", got {}: {}",
@@ -155,23 +198,22 @@ impl Annotation<'_> {
                 "input to histogram_quantile needed to be fixed for monotonicity (see {DOCS}){}",
                 for_metric(metric)
             ),
-            Self::MixedFloatsHistograms(metric) => format!(
-                "encountered a mix of histograms and floats for metric name {}",
-                quoted(metric)
+            Self::MixedFloatsHistograms(metric) => named(
+                "encountered a mix of histograms and floats for metric name",
+                metric,
             ),
-            Self::HistogramNotCounter(metric) => format!(
-                "this native histogram metric is not a counter: {}",
-                quoted(metric)
+            Self::HistogramNotCounter(metric) => {
+                named("this native histogram metric is not a counter:", metric)
+            }
+            Self::HistogramNotGauge(metric) => {
+                named("this native histogram metric is not a gauge:", metric)
+            }
+            Self::MixedClassicNative(metric) => with_metric(
+                "vector contains a mix of classic and native histograms",
+                metric,
             ),
-            Self::HistogramNotGauge(metric) => format!(
-                "this native histogram metric is not a gauge: {}",
-                quoted(metric)
-            ),
-            Self::MixedBuckets(metric) => format!(
-                "vector contains a mix of histograms with exponential and custom buckets schemas \
-                 for metric name {}",
-                quoted(metric)
-            ),
+            Self::NanObservations { metric, effect } => with_metric(effect.as_str(), metric),
+            Self::MixedBuckets(metric) => named(MIXED_BUCKETS, metric),
             Self::CounterResetCollision(operation) => format!(
                 "conflicting counter resets during histogram {}",
                 operation.as_str()
@@ -198,17 +240,20 @@ impl Annotation<'_> {
             Self::MixedAggregation => {
                 "encountered a mix of histograms and floats for aggregation".to_owned()
             }
-            Self::IgnoredHistograms(metric) => format!(
-                "ignored histograms in a range containing both floats and histograms for metric \
-                 name {}",
-                quoted(metric)
-            ),
-            Self::StartOverlap(metric) => format!(
-                "sample has start time that overlaps with previous sample timestamp for metric {}",
-                quoted(metric)
-            ),
+            Self::IgnoredHistograms(metric) => named(IGNORED_HISTOGRAMS, metric),
+            Self::StartOverlap(metric) => named(START_OVERLAP, metric),
         }
     }
+}
+
+/// The text with the name behind it.
+fn named(text: &str, metric: &str) -> String {
+    format!("{text} {}", quoted(metric))
+}
+
+/// The text with the name behind it if there is one.
+fn with_metric(text: &str, metric: &str) -> String {
+    format!("{text}{}", for_metric(metric))
 }
 
 fn for_metric(metric: &str) -> String {

@@ -1,7 +1,34 @@
-//! Quantiles and fractions of classic histograms: cumulative counts by upper bound. Source: upstream
-//! `promql/quantile.go`.
+//! Functions of native histograms, and quantiles and fractions of classic ones: cumulative counts by
+//! upper bound. Source: upstream `promql/quantile.go`.
 
+use model::FloatHistogram;
+
+use super::{Implementation, Table};
 use crate::annotations::Monotonicity;
+
+/// The functions that make a number of each native histogram.
+pub(super) const TABLE: Table = &[
+    (
+        "histogram_avg",
+        Implementation::MapHistogram(|histogram| histogram.sum / histogram.count),
+    ),
+    (
+        "histogram_count",
+        Implementation::MapHistogram(|histogram| histogram.count),
+    ),
+    (
+        "histogram_stddev",
+        Implementation::MapHistogram(|histogram| histogram.variance().sqrt()),
+    ),
+    (
+        "histogram_stdvar",
+        Implementation::MapHistogram(FloatHistogram::variance),
+    ),
+    (
+        "histogram_sum",
+        Implementation::MapHistogram(|histogram| histogram.sum),
+    ),
+];
 
 /// How much neighbouring counts may differ, relative to their sum, to count as equal.
 const TOLERANCE: f64 = 1e-12;
@@ -112,29 +139,35 @@ pub(crate) fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>)
     (rank_of(upper, buckets) - rank_of(lower, buckets)) / observations
 }
 
-/// How many observations are below a value.
+/// How many observations are below a value. The lowest bucket starts at zero, unless it ends there
+/// or before.
 fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
     let observations = buckets.last().map_or(0.0, |last| last.count);
-    let (mut bound_below, mut rank) = (f64::NEG_INFINITY, 0.0_f64);
-    for (index, bucket) in buckets.iter().enumerate() {
-        if bound_below >= value {
-            return rank.min(observations);
+    let starts_at_zero = buckets.first().is_some_and(|first| first.upper > 0.0);
+    let (mut lower, mut rank) = match starts_at_zero {
+        true => (0.0, 0.0),
+        false => (f64::NEG_INFINITY, 0.0),
+    };
+    let at_most = |rank: f64| {
+        if rank > observations {
+            observations
+        } else {
+            rank
+        }
+    };
+    for bucket in buckets {
+        if lower >= value {
+            return at_most(rank);
         }
         if bucket.upper > value {
-            // The lowest bucket starts at zero, unless it ends there or before.
-            let start = if index == 0 && bucket.upper > 0.0 {
-                0.0
+            // Nothing is known of the values in a bucket from -Inf: they count as lower.
+            return at_most(if lower == f64::NEG_INFINITY {
+                bucket.count
             } else {
-                bound_below
-            };
-            let inside = rank + (bucket.count - rank) * (value - start) / (bucket.upper - start);
-            return if inside > observations {
-                observations
-            } else {
-                inside
-            };
+                rank + (bucket.count - rank) * (value - lower) / (bucket.upper - lower)
+            });
         }
-        (bound_below, rank) = (bucket.upper, bucket.count);
+        (lower, rank) = (bucket.upper, bucket.count);
     }
     observations
 }
@@ -280,8 +313,13 @@ mod tests {
             (2.0, INF, 0.25),
             (3.0, 3.0, 0.0),
             (-INF, 0.0, 0.0),
+            (-5.0, 1.0, 0.25),
         ] {
             assert_eq!(bucket_fraction(lower, upper, &mut buckets(&counts)), want);
+        }
+        let negative = [(-1.0, 10.0), (INF, 40.0)];
+        for (lower, upper, want) in [(-INF, -2.0, 0.25), (-2.0, INF, 0.75), (-2.0, -1.0, 0.0)] {
+            assert_eq!(bucket_fraction(lower, upper, &mut buckets(&negative)), want);
         }
         assert!(bucket_fraction(f64::NAN, 1.0, &mut buckets(&counts)).is_nan());
         assert!(bucket_fraction(0.0, 1.0, &mut Vec::new()).is_nan());

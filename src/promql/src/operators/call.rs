@@ -8,6 +8,7 @@ mod scalar;
 pub(crate) use histogram::{HistogramFunction, HistogramOperator, Positions};
 pub(crate) use labels::LabelOperator;
 pub(crate) use map::{
-    DateOperator, MapOperator, MapWithOperator, NegateOperator, NoPointsOperator, TimestampOperator,
+    DateOperator, HistogramMapOperator, MapOperator, MapWithOperator, NegateOperator,
+    NoPointsOperator, TimestampOperator,
 };
 pub(crate) use scalar::{AbsentOperator, ScalarOperator, ScalarsOperator};

@@ -69,6 +69,7 @@ fn of_selector(selector: &Selector, grid: Grid) -> Option<Pipeline> {
 fn of_call(call: &Call) -> Option<Pipeline> {
     match lookup(call.func.name)? {
         Implementation::Map(_)
+        | Implementation::MapHistogram(_)
         | Implementation::MapWith(_)
         | Implementation::Date(_)
         | Implementation::Range(..)

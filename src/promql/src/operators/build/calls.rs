@@ -4,9 +4,9 @@ use model::PromDuration;
 use promql_syntax::ast::{PosRange, ValueType};
 
 use super::super::call::{
-    AbsentOperator, DateOperator, HistogramFunction, HistogramOperator, LabelOperator, MapOperator,
-    MapWithOperator, NoPointsOperator, Positions, ScalarOperator, ScalarsOperator,
-    TimestampOperator,
+    AbsentOperator, DateOperator, HistogramFunction, HistogramMapOperator, HistogramOperator,
+    LabelOperator, MapOperator, MapWithOperator, NoPointsOperator, Positions, ScalarOperator,
+    ScalarsOperator, TimestampOperator,
 };
 use super::super::constant::{NumberOperator, TimeOperator};
 use super::super::merge::Names;
@@ -58,6 +58,10 @@ impl Caller<'_, '_> {
         match implementation {
             Implementation::Map(function) => {
                 let operator = MapOperator::new(self.vector(0)?, function);
+                Ok(self.without_names(Box::new(operator)))
+            }
+            Implementation::MapHistogram(function) => {
+                let operator = HistogramMapOperator::new(self.vector(0)?, function);
                 Ok(self.without_names(Box::new(operator)))
             }
             Implementation::MapWith(function) => {

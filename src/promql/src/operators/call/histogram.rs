@@ -1,13 +1,15 @@
-//! Functions over classic histograms: the buckets of a histogram are series that differ in `le`.
+//! Quantiles and fractions of histograms: native ones, and classic ones, whose buckets are series
+//! that differ in `le`.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use model::Labels;
+use model::histogram::NanObservations;
 use model::number::parse_float;
+use model::{FloatHistogram, Labels};
 use promql_syntax::ast::PosRange;
 
-use crate::annotations::Annotation;
+use crate::annotations::{Annotation, NanEffect};
 use crate::error::EngineError;
 use crate::functions::histogram::{Bucket, bucket_fraction, bucket_quantile};
 use crate::functions::labels::with_label;
@@ -30,7 +32,7 @@ pub(crate) enum HistogramFunction {
     Fraction,
 }
 
-/// A function over classic histograms. Names stay: dropping them is the merge operator's part.
+/// A function over histograms. Names stay: dropping them is the merge operator's part.
 pub(crate) struct HistogramOperator {
     input: Box<dyn Operator>,
     function: HistogramFunction,
@@ -53,17 +55,28 @@ pub(crate) struct Positions {
     pub(crate) vector: PosRange,
 }
 
+/// What a series has.
 enum InputSeries {
-    /// A bucket of this histogram.
+    /// Floats that are a bucket of this classic histogram. Native histograms in it are left out.
     Bucket { histogram: usize, upper: f64 },
-    /// `le` is missing or no number.
-    Malformed(Labels),
+    /// Native histograms. Its floats are no buckets: `le` is missing or no number.
+    Native { histogram: usize, labels: Labels },
 }
 
+impl InputSeries {
+    fn histogram(&self) -> usize {
+        match self {
+            Self::Bucket { histogram, .. } | Self::Native { histogram, .. } => *histogram,
+        }
+    }
+}
+
+/// A histogram, which may be classic at some steps and native at others.
 struct Histogram {
     /// Its series that are yet to be read.
     missing: usize,
     buckets: Vec<(f64, SeriesSlice, Reservation)>,
+    native: Option<(SeriesSlice, Reservation)>,
     name: Arc<str>,
 }
 
@@ -96,11 +109,11 @@ impl HistogramOperator {
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         let mut found: Vec<(SeriesMeta, usize)> = Vec::new();
         for (index, meta) in metas.into_iter().enumerate() {
-            let Some(upper) = meta.labels.get(BUCKET_LABEL).and_then(parse_float) else {
-                self.inputs.push(InputSeries::Malformed(meta.labels));
-                continue;
+            let upper = meta.labels.get(BUCKET_LABEL).and_then(parse_float);
+            let labels = match upper {
+                Some(_) => meta.labels.filter(|name| name != BUCKET_LABEL),
+                None => meta.labels,
             };
-            let labels = meta.labels.filter(|name| name != BUCKET_LABEL);
             let histogram = *by_labels.entry(labels.clone()).or_insert(found.len());
             match found.get_mut(histogram) {
                 Some((first, last)) => {
@@ -108,23 +121,24 @@ impl HistogramOperator {
                     *last = index;
                 }
                 None => {
-                    let name = self.noted_name(&labels).into();
-                    found.push((
-                        SeriesMeta {
-                            labels,
-                            drop_name: meta.drop_name,
-                        },
-                        index,
-                    ));
                     self.histograms.push(Histogram {
                         missing: 0,
                         buckets: Vec::new(),
-                        name,
+                        native: None,
+                        name: self.noted_name(&labels).into(),
                     });
+                    let meta = SeriesMeta {
+                        labels: labels.clone(),
+                        drop_name: meta.drop_name,
+                    };
+                    found.push((meta, index));
                 }
             }
             self.histograms[histogram].missing += 1;
-            self.inputs.push(InputSeries::Bucket { histogram, upper });
+            self.inputs.push(match upper {
+                Some(upper) => InputSeries::Bucket { histogram, upper },
+                None => InputSeries::Native { histogram, labels },
+            });
         }
         found
     }
@@ -148,29 +162,33 @@ impl HistogramOperator {
     fn read_one(&mut self) -> Result<(), EngineError> {
         let mut slice = SeriesSlice::default();
         self.input.next(&mut slice)?;
-        let index = self.next_input;
+        let input = &self.inputs[self.next_input];
         self.next_input += 1;
-        match &self.inputs[index] {
-            InputSeries::Bucket { histogram, upper } => {
-                let histogram = &mut self.histograms[*histogram];
-                histogram.missing -= 1;
-                let (steps, points) = (slice.values.len(), slice.present.count());
-                if points > 0 {
-                    let memory = Reservation::slice(&self.shared.limits, steps, points)?;
+        let histogram = &mut self.histograms[input.histogram()];
+        histogram.missing -= 1;
+        let memory = Reservation::of_slice(&self.shared.limits, &slice)?;
+        match input {
+            InputSeries::Bucket { upper, .. } => {
+                slice.keep_floats();
+                if !slice.present.is_empty() {
                     histogram.buckets.push((*upper, slice, memory));
                 }
-                if histogram.missing == 0 {
-                    histogram.buckets.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
-                }
             }
-            InputSeries::Malformed(labels) => {
-                if !slice.present.is_empty() {
+            InputSeries::Native { labels, .. } => {
+                if slice.floats().next().is_some() {
                     let metric = self.noted_name(labels);
                     let value = labels.value_or_empty(BUCKET_LABEL);
                     let annotation = Annotation::BadBucketLabel { metric, value };
                     self.shared.notes.add(&annotation, self.positions.vector);
                 }
+                if slice.histogram_points().next().is_some() {
+                    self.histograms[input.histogram()].native = Some((slice, memory));
+                }
             }
+        }
+        let histogram = &mut self.histograms[input.histogram()];
+        if histogram.missing == 0 {
+            histogram.buckets.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
         }
         Ok(())
     }
@@ -190,7 +208,67 @@ impl HistogramOperator {
         }
     }
 
+    /// The value at a step, if there is a histogram.
     fn value(
+        &self,
+        (histogram, scalar): (usize, usize),
+        step: usize,
+        buckets: &mut Vec<Bucket>,
+    ) -> Option<f64> {
+        let found = &self.histograms[histogram];
+        buckets.clear();
+        for (upper, slice, _) in &found.buckets {
+            if slice.present.get(step) {
+                buckets.push(Bucket {
+                    upper: *upper,
+                    count: slice.values[step],
+                });
+            }
+        }
+        let native = found.native.as_ref();
+        match native
+            .and_then(|(slice, _)| slice.histogram(step).filter(|_| slice.present.get(step)))
+        {
+            Some(_) if !buckets.is_empty() => {
+                let annotation = Annotation::MixedClassicNative(&found.name);
+                self.shared.notes.add(&annotation, self.positions.vector);
+                None
+            }
+            Some(native) => Some(self.of_native(native, (histogram, scalar), step)),
+            None if buckets.is_empty() => None,
+            None => Some(self.of_classic((histogram, scalar), step, buckets)),
+        }
+    }
+
+    fn of_native(
+        &self,
+        native: &FloatHistogram,
+        (histogram, scalar): (usize, usize),
+        step: usize,
+    ) -> f64 {
+        let scalars = &self.scalar_values;
+        let (estimate, skewed) = match self.function {
+            HistogramFunction::Fraction => {
+                let estimate = native.estimate_fraction(scalars[0][step], scalars[1][step]);
+                (estimate, NanEffect::FractionLacksThem)
+            }
+            HistogramFunction::Quantile | HistogramFunction::Quantiles(_) => {
+                let estimate = native.estimate_quantile(scalars[scalar][step]);
+                (estimate, NanEffect::QuantileIsSkewed)
+            }
+        };
+        let effect = match estimate.nan {
+            NanObservations::None => return estimate.value,
+            NanObservations::Skewed => skewed,
+            NanObservations::Hit => NanEffect::QuantileIsNan,
+        };
+        let metric = &*self.histograms[histogram].name;
+        let annotation = Annotation::NanObservations { metric, effect };
+        self.shared.notes.add(&annotation, self.positions.vector);
+        estimate.value
+    }
+
+    fn of_classic(
         &self,
         (histogram, scalar): (usize, usize),
         step: usize,
@@ -247,12 +325,6 @@ impl Operator for HistogramOperator {
                 self.order.push((histogram, 0));
             }
         }
-        // Without histograms nothing will be asked for, but malformed buckets are to be told of.
-        if outputs.is_empty() {
-            while self.next_input < self.inputs.len() {
-                self.read_one()?;
-            }
-        }
         Ok(outputs)
     }
 
@@ -263,17 +335,7 @@ impl Operator for HistogramOperator {
         out.reset(self.grid.count());
         let mut buckets = Vec::new();
         for step in 0..self.grid.count() {
-            buckets.clear();
-            for (upper, slice, _) in &self.histograms[histogram].buckets {
-                if slice.present.get(step) {
-                    buckets.push(Bucket {
-                        upper: *upper,
-                        count: slice.values[step],
-                    });
-                }
-            }
-            if !buckets.is_empty() {
-                let value = self.value((histogram, scalar), step, &mut buckets);
+            if let Some(value) = self.value((histogram, scalar), step, &mut buckets) {
                 out.set(step, value);
             }
         }
@@ -283,11 +345,7 @@ impl Operator for HistogramOperator {
             .is_none_or(|(next, _)| *next != histogram)
         {
             self.histograms[histogram].buckets = Vec::new();
-        }
-        if self.next_output == self.order.len() {
-            while self.next_input < self.inputs.len() {
-                self.read_one()?;
-            }
+            self.histograms[histogram].native = None;
         }
         Ok(())
     }

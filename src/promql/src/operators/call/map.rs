@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use model::FloatHistogram;
+
 use crate::calendar::CivilTime;
 use crate::error::EngineError;
 use crate::grid::Grid;
@@ -72,6 +74,46 @@ impl Operator for NegateOperator {
 
     fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
         Some(Box::new(Self::new(self.input.fork(series)?)))
+    }
+}
+
+/// Makes a float of each histogram; floats are left out.
+pub(crate) struct HistogramMapOperator {
+    input: Box<dyn Operator>,
+    function: fn(&FloatHistogram) -> f64,
+}
+
+impl HistogramMapOperator {
+    pub(crate) fn new(input: Box<dyn Operator>, function: fn(&FloatHistogram) -> f64) -> Self {
+        Self { input, function }
+    }
+}
+
+impl Operator for HistogramMapOperator {
+    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+        self.input.series()
+    }
+
+    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+        self.input.next(out)?;
+        let SeriesSlice {
+            values,
+            present,
+            histograms,
+        } = out;
+        present.retain(|step| match histograms.get(step) {
+            Some(Some(histogram)) => {
+                values[step] = (self.function)(histogram);
+                true
+            }
+            Some(None) | None => false,
+        });
+        histograms.clear();
+        Ok(())
+    }
+
+    fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
+        Some(Box::new(Self::new(self.input.fork(series)?, self.function)))
     }
 }
 
