@@ -1,5 +1,7 @@
 //! Whole queries against a small engine in memory: what test scripts do not show.
 
+mod histograms;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::ErrorKind;

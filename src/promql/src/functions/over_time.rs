@@ -129,17 +129,29 @@ fn resets(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    count_events(windows, &mut context.scratch.counts, out, |newer| {
-        if windows.starts_anew(newer) {
-            return true;
-        }
-        match (windows.histogram(newer - 1), windows.histogram(newer)) {
-            (None, None) => windows.values[newer] < windows.values[newer - 1],
-            (Some(older), Some(newer)) => newer.is_reset_of(older),
-            (Some(_), None) | (None, Some(_)) => true,
-        }
-    });
+    let counts = &mut context.scratch.counts;
+    let values = windows.values;
+    if windows.has_histograms() || !windows.start_timestamps.is_empty() {
+        count_events(windows, counts, out, |newer| is_reset(windows, newer));
+    } else {
+        count_events(windows, counts, out, |newer| {
+            values[newer] < values[newer - 1]
+        });
+    }
     Ok(())
+}
+
+/// Whether there was a reset between a sample and the one before it; turning into a histogram or
+/// into a float is one.
+fn is_reset(windows: &Windows<'_>, newer: usize) -> bool {
+    if windows.starts_anew(newer) {
+        return true;
+    }
+    match (windows.histogram(newer - 1), windows.histogram(newer)) {
+        (None, None) => windows.values[newer] < windows.values[newer - 1],
+        (Some(older), Some(newer)) => newer.is_reset_of(older),
+        (Some(_), None) | (None, Some(_)) => true,
+    }
 }
 
 fn changes(
@@ -147,12 +159,18 @@ fn changes(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    count_events(windows, &mut context.scratch.counts, out, |newer| {
+    let counts = &mut context.scratch.counts;
+    let floats_differ = |newer: usize| {
+        let (older, newer) = (windows.values[newer - 1], windows.values[newer]);
+        older != newer && !(older.is_nan() && newer.is_nan())
+    };
+    if !windows.has_histograms() {
+        count_events(windows, counts, out, floats_differ);
+        return Ok(());
+    }
+    count_events(windows, counts, out, |newer| {
         match (windows.histogram(newer - 1), windows.histogram(newer)) {
-            (None, None) => {
-                let (older, newer) = (windows.values[newer - 1], windows.values[newer]);
-                older != newer && !(older.is_nan() && newer.is_nan())
-            }
+            (None, None) => floats_differ(newer),
             (Some(older), Some(newer)) => !newer.means_same(older),
             (Some(_), None) | (None, Some(_)) => true,
         }

@@ -104,10 +104,13 @@ fn counter_increase(
     let values = windows.values;
     let mut resets = std::mem::take(&mut context.scratch.positions);
     resets.clear();
-    resets.extend(
-        (1..values.len())
-            .filter(|index| values[*index] < values[index - 1] || windows.starts_anew(*index)),
-    );
+    let drops = |index: &usize| values[*index] < values[index - 1];
+    if windows.start_timestamps.is_empty() {
+        resets.extend((1..values.len()).filter(drops));
+    } else {
+        let is_reset = |index: &usize| drops(index) || windows.starts_anew(*index);
+        resets.extend((1..values.len()).filter(is_reset));
+    }
     let overlaps = start::overlapping(windows);
     // The resets before the current window.
     let mut passed = 0;
