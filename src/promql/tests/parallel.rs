@@ -78,10 +78,11 @@ fn bits(result: Result<QueryResult, EngineError>) -> String {
         }
         Value::Vector(samples) => {
             for sample in samples {
-                let SampleValue::Float(value) = sample.value else {
-                    panic!("no histograms here")
+                let value = match sample.value {
+                    SampleValue::Float(value) => value.to_bits().to_string(),
+                    SampleValue::Histogram(histogram) => histogram.to_string(),
                 };
-                text += &format!("{} {}\n", sample.labels, value.to_bits());
+                text += &format!("{} {value}\n", sample.labels);
             }
         }
         other => text += &format!("{other:?}"),

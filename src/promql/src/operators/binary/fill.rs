@@ -205,7 +205,7 @@ impl Recording {
             }
             let mut slice = SeriesSlice::default();
             input.next(&mut slice)?;
-            memory.add(slice.values.len() * size_of::<f64>(), slice.present.count())?;
+            memory.add_slice(&slice)?;
             slices.push(slice);
         }
         Ok(Self(Arc::new(Recorded {

@@ -150,14 +150,12 @@ impl Lookup {
     fn make_tracks(&mut self, track_of: &[Option<usize>], steps: usize) -> Result<(), EngineError> {
         let first = self.tracks.len();
         let mut members: Vec<Vec<usize>> = Vec::new();
-        let mut series = self.labels.len();
-        for track in track_of.iter().flatten() {
+        for (series, track) in (self.labels.len()..).zip(track_of.iter().flatten()) {
             let place = track - first;
             if place >= members.len() {
                 members.resize_with(place + 1, Vec::new);
             }
             members[place].push(series);
-            series += 1;
         }
         for members in members {
             let track = match members.as_slice() {
