@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::Duration;
 
+use base::SharedStopwatch;
 use promql::{StopCheck, StopReason};
 
 /// Dropped with the request's future when the client goes away; then the query stops.
@@ -14,13 +15,13 @@ impl CancelOnDrop {
         Self(Arc::default())
     }
 
-    /// What the engine asks while it works.
-    pub(crate) fn stop_check(&self, deadline: Instant) -> StopCheck {
+    /// What the engine asks while it works. `deadline` is a time on the stopwatch.
+    pub(crate) fn stop_check(&self, stopwatch: SharedStopwatch, deadline: Duration) -> StopCheck {
         let canceled = Arc::clone(&self.0);
         Arc::new(move || {
             if canceled.load(Ordering::Relaxed) {
                 Some(StopReason::Canceled)
-            } else if Instant::now() >= deadline {
+            } else if stopwatch.elapsed() >= deadline {
                 Some(StopReason::Timeout)
             } else {
                 None
@@ -37,18 +38,19 @@ impl Drop for CancelOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use base::ManualStopwatch;
 
     use super::*;
 
     #[test]
     fn stops_when_dropped_or_late() {
         let guard = CancelOnDrop::new();
-        let now = Instant::now();
-        let in_time = guard.stop_check(now + Duration::from_secs(3600));
-        assert_eq!(guard.stop_check(now)(), Some(StopReason::Timeout));
-        assert_eq!(in_time(), None);
+        let stopwatch = Arc::new(ManualStopwatch::ticking(0));
+        let stop = guard.stop_check(stopwatch.clone(), Duration::from_secs(3600));
+        assert_eq!(stop(), None);
+        stopwatch.advance(Duration::from_secs(3600));
+        assert_eq!(stop(), Some(StopReason::Timeout));
         drop(guard);
-        assert_eq!(in_time(), Some(StopReason::Canceled));
+        assert_eq!(stop(), Some(StopReason::Canceled));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use model::{Labels, Timestamp};
+use model::{Bucket, FloatHistogram, Labels, Timestamp};
 
 /// How texts are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +71,53 @@ pub(crate) fn push_timestamp(timestamp: Timestamp, out: &mut String) {
 pub(crate) fn push_point(timestamp: Timestamp, value: f64, out: &mut String) {
     out.push('[');
     push_timestamp(timestamp, out);
-    out.push_str(",\"");
+    out.push(',');
+    push_quoted_number(value, out);
+    out.push(']');
+}
+
+/// Appends `[timestamp,{"count":"…","sum":"…","buckets":[…]}]`. Empty buckets are left out.
+pub(crate) fn push_histogram_point(
+    timestamp: Timestamp,
+    histogram: &FloatHistogram,
+    out: &mut String,
+) {
+    out.push('[');
+    push_timestamp(timestamp, out);
+    out.push_str(",{\"count\":");
+    push_quoted_number(histogram.count, out);
+    out.push_str(",\"sum\":");
+    push_quoted_number(histogram.sum, out);
+    let mut is_first = true;
+    for bucket in histogram.all_buckets().filter(|bucket| bucket.count != 0.0) {
+        out.push_str(if is_first { ",\"buckets\":[" } else { "," });
+        is_first = false;
+        push_bucket(&bucket, out);
+    }
+    out.push_str(if is_first { "}]" } else { "]}]" });
+}
+
+/// Appends `[rule,"lower","upper","count"]`; the rule tells which bounds belong to the bucket.
+fn push_bucket(bucket: &Bucket, out: &mut String) {
+    let rule = match (bucket.lower_inclusive, bucket.upper_inclusive) {
+        (false, true) => '0',
+        (true, false) => '1',
+        (false, false) => '2',
+        (true, true) => '3',
+    };
+    out.push('[');
+    out.push(rule);
+    for number in [bucket.lower, bucket.upper, bucket.count] {
+        out.push(',');
+        push_quoted_number(number, out);
+    }
+    out.push(']');
+}
+
+fn push_quoted_number(value: f64, out: &mut String) {
+    out.push('"');
     model::number::write_api(value, out);
-    out.push_str("\"]");
+    out.push('"');
 }
 
 /// Appends a finite number as Go's `encoding/json` does; NaN and infinities become 0.

@@ -25,9 +25,9 @@ mod targets;
 mod write;
 
 pub use parts::{
-    ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase, Readiness,
-    ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth, TargetSource,
-    TargetsView, WriteReceiver,
+    ActiveQueries, ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase,
+    QueryLog, Readiness, ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth,
+    TargetSource, TargetsView, WriteReceiver,
 };
 pub use router::router;
 pub use serve::{ServeOptions, serve};

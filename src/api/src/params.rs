@@ -8,7 +8,7 @@ use model::quote::quoted;
 use model::{Matcher, PromDuration, TimeRange, Timestamp};
 
 pub(crate) use label_name::unescape_label_name;
-pub(crate) use time::{format_rfc3339, parse_time};
+pub(crate) use time::{format_rfc3339, format_rfc3339_millis, parse_time};
 
 use crate::envelope::ApiError;
 use crate::form::Form;

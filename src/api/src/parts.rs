@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwapOption;
 use base::metrics::Registry;
-use base::{CpuPool, SharedClock};
+use base::{CpuPool, MemoryBudget, SharedClock, SharedStopwatch};
 use model::{Labels, PromDuration, Timestamp};
 use storage::{Appender, Queryable};
+
+pub use crate::query::active::ActiveQueries;
+pub use crate::query::log::QueryLog;
 
 /// Everything the API needs.
 #[derive(Clone)]
@@ -28,8 +31,16 @@ pub struct Parts {
     pub query_pool: CpuPool,
     /// Decodes and validates writes.
     pub ingest_pool: CpuPool,
+    /// What all running queries together may hold.
+    pub query_memory: MemoryBudget,
+    /// The queries that run right now, on disk.
+    pub active_queries: ActiveQueries,
+    /// The queries that have ended, on disk.
+    pub query_log: QueryLog,
     /// Tells the time.
     pub clock: SharedClock,
+    /// Measures how long queries take, and when their time is up.
+    pub stopwatch: SharedStopwatch,
     /// What `/metrics` shows, and where the API registers its own metrics.
     pub registry: Registry,
     /// Settings that hold until the process ends.

@@ -2,17 +2,20 @@
 //! on its way out.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
+use base::MemoryShare;
 use bytes::Bytes;
 use http::StatusCode;
 use model::{Labels, Timestamp};
-use promql::{QueryResult, Series, Value, VectorSample};
+use promql::{QueryResult, SampleValue, Series, Value, VectorSample};
 
 use crate::envelope::{MAX_ANNOTATIONS, json_response};
 use crate::json::{
-    Escape, Object, push_labels, push_number, push_point, push_string, push_strings,
+    Escape, Object, push_histogram_point, push_labels, push_number, push_point, push_string,
+    push_strings,
 };
 
 /// Size at which a piece is handed on.
@@ -28,6 +31,8 @@ pub(crate) struct Reply {
     warnings: Vec<String>,
     infos: Vec<String>,
     next: Next,
+    /// Memory that counts as in use until all was written.
+    _memory: Option<Arc<MemoryShare>>,
 }
 
 /// What is written next.
@@ -54,6 +59,15 @@ impl Reply {
             warnings,
             infos,
             next: Next::Head,
+            _memory: None,
+        }
+    }
+
+    /// Keeps memory in use until all was written or nobody reads on.
+    pub(crate) fn holding(self, memory: Arc<MemoryShare>) -> Self {
+        Self {
+            _memory: Some(memory),
+            ..self
         }
     }
 
@@ -141,7 +155,7 @@ impl Reply {
             Value::Matrix(all) => match all.get(series) {
                 Some(one) => {
                     let point = push_points(one, point, out);
-                    if point < one.points.len() {
+                    if point < point_count(one) {
                         return Next::Item { series, point };
                     }
                 }
@@ -193,35 +207,50 @@ fn close(series: usize, out: &mut String) -> Next {
 
 fn push_sample(sample: &VectorSample, out: &mut String) {
     push_metric(&sample.labels, out);
-    // Histograms cannot be stored yet.
-    if let Some(value) = sample.value.as_float() {
-        out.push_str("\"value\":");
-        push_point(sample.timestamp, value, out);
+    match &sample.value {
+        SampleValue::Float(value) => {
+            out.push_str("\"value\":");
+            push_point(sample.timestamp, *value, out);
+        }
+        SampleValue::Histogram(histogram) => {
+            out.push_str("\"histogram\":");
+            push_histogram_point(sample.timestamp, histogram, out);
+        }
     }
     out.push('}');
 }
 
-/// Writes points from `from` on until the piece is full, and gives the first one left.
+/// Writes points from `from` on, floats before histograms, until the piece is full, and gives the
+/// first one left.
 fn push_points(series: &Series, from: usize, out: &mut String) -> usize {
+    let (floats, all) = (series.points.len(), point_count(series));
     if from == 0 {
         push_metric(&series.labels, out);
-        out.push_str("\"values\":[");
     }
-    let mut next = from;
-    for (timestamp_ms, value) in &series.points[from..] {
-        if next > 0 {
-            out.push(',');
+    for next in from..all {
+        if next == floats {
+            out.push_str(if next == 0 { "" } else { "]," });
+            out.push_str("\"histograms\":[");
+        } else {
+            out.push_str(if next == 0 { "\"values\":[" } else { "," });
         }
-        push_point(Timestamp::from_millis(*timestamp_ms), *value, out);
-        next += 1;
-        if out.len() >= PIECE_BYTES {
-            break;
+        match series.points.get(next) {
+            Some((at_ms, value)) => push_point(Timestamp::from_millis(*at_ms), *value, out),
+            None => {
+                let (at_ms, histogram) = &series.histograms[next - floats];
+                push_histogram_point(Timestamp::from_millis(*at_ms), histogram, out);
+            }
+        }
+        if out.len() >= PIECE_BYTES && next + 1 < all {
+            return next + 1;
         }
     }
-    if next == series.points.len() {
-        out.push_str("]}");
-    }
-    next
+    out.push_str("]}");
+    all
+}
+
+fn point_count(series: &Series) -> usize {
+    series.points.len() + series.histograms.len()
 }
 
 fn push_metric(labels: &Labels, out: &mut String) {
@@ -240,23 +269,23 @@ fn cut<T>(items: &mut Vec<T>, limit: usize) -> bool {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Timings {
     pub(crate) queue_seconds: f64,
+    pub(crate) preparation_seconds: f64,
     pub(crate) evaluation_seconds: f64,
 }
 
 /// The value of `stats`.
 pub(crate) fn push_stats(timings: Timings, stats: &promql::QueryStats, out: &mut String) {
     let mut object = Object::begin(out);
+    let total_seconds = timings.preparation_seconds + timings.evaluation_seconds;
     let mut times = Object::begin(object.key("timings"));
     times
-        .number("evalTotalTime", timings.evaluation_seconds)
+        .number("evalTotalTime", total_seconds)
+        // Results are put in order while they are evaluated.
         .number("resultSortTime", 0.0)
-        .number("queryPreparationTime", 0.0)
+        .number("queryPreparationTime", timings.preparation_seconds)
         .number("innerEvalTime", timings.evaluation_seconds)
         .number("execQueueTime", timings.queue_seconds)
-        .number(
-            "execTotalTime",
-            timings.queue_seconds + timings.evaluation_seconds,
-        );
+        .number("execTotalTime", timings.queue_seconds + total_seconds);
     times.end();
     let mut samples = Object::begin(object.key("samples"));
     samples

@@ -3,19 +3,27 @@
 mod lenient;
 mod request_line;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use base::Shutdown;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 use lenient::LenientStream;
+
+/// Extension of every request that came over a connection: who sent it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
 /// How connections are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +105,14 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(options.read_timeout);
     builder.http2().timer(TokioTimer::new());
-    let service = TowerToHyperService::new(router);
+    let client = stream.peer_addr().ok().map(|peer| ClientAddress(peer.ip()));
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        if let Some(client) = client {
+            request.extensions_mut().insert(client);
+        }
+        request
+    });
+    let service = TowerToHyperService::new(service);
     let stream = TokioIo::new(LenientStream::new(stream));
     let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
     let ended = tokio::select! {

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod memory;
 pub mod metrics;
 pub mod pool;
 pub mod task;
@@ -12,5 +13,6 @@ pub use clock::{
     SystemStopwatch,
 };
 pub use error::{ErrorKind, report};
+pub use memory::{MemoryBudget, MemoryShare};
 pub use pool::{CpuPool, PoolError};
 pub use task::{Shutdown, TaskGroup};

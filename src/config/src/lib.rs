@@ -11,6 +11,8 @@ mod validate;
 mod yaml;
 
 pub use error::{ConfigError, InvalidConfig};
+pub use size::parse_size;
+
 pub use options::{
     Config, EscapingScheme, Global, NameValidation, ScrapeConfig, ScrapeLimits, ScrapeProtocol,
     StaticConfig, StorageConfig,

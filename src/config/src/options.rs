@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::{Labels, PromDuration};
@@ -37,6 +37,9 @@ pub struct Global {
     pub rule_query_offset: PromDuration,
     /// Labels of everything that leaves this server, environment expanded.
     pub external_labels: Labels,
+    /// Where a line is written for each query. A relative path starts at the configuration file's
+    /// folder.
+    pub query_log_file: Option<PathBuf>,
 }
 
 /// An entry of `scrape_configs`, with what it inherits from `global`.
@@ -240,7 +243,12 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text).map_err(|error| error.in_file(path))
+        let mut config = Self::parse(&text).map_err(|error| error.in_file(path))?;
+        let log = &mut config.global.query_log_file;
+        if let (Some(folder), Some(log)) = (path.parent(), log) {
+            *log = folder.join(&log);
+        }
+        Ok(config)
     }
 
     /// The configuration of a server that was given none: it scrapes itself, which listens on

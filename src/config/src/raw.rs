@@ -39,9 +39,10 @@ yaml_struct! {
         metric_name_validation_scheme: Scalar<NameValidation>,
         metric_name_escaping_scheme: Scalar<EscapingScheme>,
         extra_scrape_metrics: Scalar<bool>,
+        query_log_file: String,
     }
     unsupported {
-        query_log_file, scrape_failure_log_file, scrape_native_histograms,
+        scrape_failure_log_file, scrape_native_histograms,
         convert_classic_histograms_to_nhcb,
     }
     without_effect { always_scrape_classic_histograms }

@@ -4,7 +4,10 @@ use model::quote::quoted;
 
 /// Parses a number with a unit: B, KB, MB, … EB, also written KiB, …; all are powers of 1024. A bare
 /// `0` is allowed. Source: upstream's `units.Base2Bytes`.
-pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// The text is no size, or one that is not below 2^63; says which.
+pub fn parse_size(text: &str) -> Result<u64, String> {
     if text == "0" {
         return Ok(0);
     }

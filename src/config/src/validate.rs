@@ -98,6 +98,10 @@ fn global(
             .rule_query_offset
             .map_or(PromDuration::ZERO, |offset| offset.0),
         external_labels,
+        query_log_file: raw
+            .query_log_file
+            .filter(|path| !path.is_empty())
+            .map(Into::into),
     };
     Ok((global, inherited))
 }

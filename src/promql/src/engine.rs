@@ -5,7 +5,7 @@ mod trace;
 
 use std::sync::Arc;
 
-use base::{CpuPool, SharedStopwatch};
+use base::{CpuPool, MemoryShare, SharedStopwatch};
 use model::{PromDuration, Timestamp};
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 use storage::Queryable;
@@ -44,6 +44,8 @@ pub struct EngineOptions {
     pub workers: Option<CpuPool>,
     /// Whether plans are optimised.
     pub optimiser: Optimiser,
+    /// Whether samples are counted for every step when a query asks for it.
+    pub per_step_stats: bool,
     /// What the parser accepts.
     pub parser: ParserOptions,
 }
@@ -61,6 +63,7 @@ impl Default for EngineOptions {
             use_start_timestamps: false,
             workers: None,
             optimiser: Optimiser::On,
+            per_step_stats: false,
             parser: ParserOptions::default(),
         }
     }
@@ -73,6 +76,8 @@ pub struct QueryContext {
     pub lookback_delta: Option<PromDuration>,
     /// Asked now and then whether the query has to stop.
     pub stop: Option<StopCheck>,
+    /// The query's part of what all queries may hold together; it grows as needed.
+    pub memory: Option<Arc<MemoryShare>>,
 }
 
 /// A parsed query with its text, which messages refer to.
@@ -333,17 +338,20 @@ impl Engine {
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
         let shared = Shared {
-            limits: Arc::new(Limits::new(
-                self.options.max_query_bytes,
-                self.options.max_samples,
-                context.stop,
-            )),
+            limits: Arc::new(
+                Limits::new(
+                    self.options.max_query_bytes,
+                    self.options.max_samples,
+                    context.stop,
+                )
+                .with_share(context.memory),
+            ),
             notes: Arc::new(Notes::new(&run.query.text)),
             name_removal: self.options.name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
             use_start_timestamps: self.options.use_start_timestamps,
         };
-        shared.limits.check()?;
+        shared.limits.check_before()?;
         let mut build_context = BuildContext::new(storage, shared.clone(), run.times);
         if let Some(meter) = run.meter {
             build_context.measure(meter);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base::MemoryShare;
+
 use crate::error::EngineError;
 use crate::slice::SeriesSlice;
 
@@ -20,8 +22,11 @@ pub enum StopReason {
 /// engine itself never reads a clock.
 pub type StopCheck = Arc<dyn Fn() -> Option<StopReason> + Send + Sync>;
 
-/// The part of the work that upstream's error texts name.
-const PHASE: &str = "expression evaluation";
+/// The part of the work that upstream's error texts name: before the first operator.
+const EXECUTION: &str = "query execution";
+
+/// The part of the work that upstream's error texts name: in operators.
+const EVALUATION: &str = "expression evaluation";
 
 /// Bytes that a held point costs beside its value: its share of the validity bits, rounded up.
 const POINT_BYTES: usize = 9;
@@ -33,6 +38,8 @@ pub(crate) const SAMPLE_BYTES: usize = 16;
 pub(crate) struct Limits {
     max_bytes: u64,
     max_samples: u64,
+    /// The query's part of what all queries may hold together.
+    share: Option<Arc<MemoryShare>>,
     stop: Option<StopCheck>,
     bytes: AtomicU64,
     peak_bytes: AtomicU64,
@@ -47,6 +54,7 @@ impl Limits {
         Self {
             max_bytes,
             max_samples,
+            share: None,
             stop,
             bytes: AtomicU64::new(0),
             peak_bytes: AtomicU64::new(0),
@@ -57,12 +65,26 @@ impl Limits {
         }
     }
 
+    /// Counts the query's memory against a budget of all queries, too.
+    pub(crate) fn with_share(self, share: Option<Arc<MemoryShare>>) -> Self {
+        Self { share, ..self }
+    }
+
     /// Fails when the query has to stop.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
+        self.check_in(EVALUATION)
+    }
+
+    /// Fails when the query has to stop before it has begun.
+    pub(crate) fn check_before(&self) -> Result<(), EngineError> {
+        self.check_in(EXECUTION)
+    }
+
+    fn check_in(&self, phase: &'static str) -> Result<(), EngineError> {
         match self.stop.as_ref().and_then(|stop| stop()) {
             None => Ok(()),
-            Some(StopReason::Timeout) => Err(EngineError::Timeout(PHASE)),
-            Some(StopReason::Canceled) => Err(EngineError::Canceled(PHASE)),
+            Some(StopReason::Timeout) => Err(EngineError::Timeout(phase)),
+            Some(StopReason::Canceled) => Err(EngineError::Canceled(phase)),
         }
     }
 
@@ -107,7 +129,8 @@ impl Limits {
             .fetch_add(samples, Ordering::Relaxed)
             .saturating_add(samples);
         self.peak_samples.fetch_max(held, Ordering::Relaxed);
-        if now > self.max_bytes || held > self.max_samples {
+        let is_shared = || self.share.as_ref().is_none_or(|share| share.grow_to(now));
+        if now > self.max_bytes || held > self.max_samples || !is_shared() {
             return Err(EngineError::TooManySamples);
         }
         Ok(())
@@ -230,6 +253,23 @@ mod tests {
     }
 
     #[test]
+    fn queries_share_a_budget() {
+        let budget = base::MemoryBudget::new(100);
+        let limits = || {
+            let share = budget.try_share(10).map(Arc::new);
+            Arc::new(Limits::new(80, 10, None).with_share(share))
+        };
+        let (one, other) = (limits(), limits());
+        let first = Reservation::bytes(&one, 60).expect("fits");
+        assert!(Reservation::bytes(&other, 50).is_err());
+        drop(first);
+        // The share keeps what it once had until the query is done.
+        assert!(Reservation::bytes(&other, 50).is_err());
+        drop(one);
+        assert!(Reservation::bytes(&other, 50).is_ok());
+    }
+
+    #[test]
     fn the_stop_check_decides_the_error() {
         for (reason, text) in [
             (
@@ -244,6 +284,9 @@ mod tests {
             let limits = Limits::new(0, 0, Some(Arc::new(move || Some(reason))));
             let error = limits.check().expect_err("has to stop");
             assert_eq!(error.to_string(), text);
+            let before = limits.check_before().expect_err("has to stop").to_string();
+            let want = text.replace("expression evaluation", "query execution");
+            assert_eq!(before, want);
         }
     }
 }

@@ -36,6 +36,35 @@ pub enum Value {
     Matrix(Vec<Series>),
 }
 
+impl Value {
+    /// About how much memory it takes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let histogram = |histogram: &FloatHistogram| histogram.size_in_samples().saturating_mul(16);
+        let sample = |sample: &VectorSample| {
+            size_of::<VectorSample>()
+                + sample.labels.as_packed().len()
+                + match &sample.value {
+                    SampleValue::Float(_) => 0,
+                    SampleValue::Histogram(value) => histogram(value),
+                }
+        };
+        let series = |series: &Series| {
+            let histograms = series.histograms.iter().map(|(_, value)| histogram(value));
+            size_of::<Series>()
+                + series.labels.as_packed().len()
+                + series.points.len() * size_of::<(i64, f64)>()
+                + histograms.sum::<usize>()
+        };
+        match self {
+            Self::Scalar { .. } => size_of::<Self>(),
+            Self::String(text) => text.len(),
+            Self::Vector(samples) => samples.iter().map(sample).sum(),
+            Self::Matrix(all) => all.iter().map(series).sum(),
+        }
+    }
+}
+
 /// One sample of an instant vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSample {

@@ -7,17 +7,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use api::{Parts, Phase, Readiness, ReloadError, Settings, Storage, StorageSlot};
+use api::{
+    ActiveQueries, Parts, Phase, QueryLog, Readiness, ReloadError, Settings, Storage, StorageSlot,
+};
 use base::metrics::Registry;
-use base::{CpuPool, SharedClock, Shutdown, TaskGroup};
-use config::ConfigError;
+use base::{CpuPool, MemoryBudget, PoolError, SharedClock, Shutdown, SystemStopwatch, TaskGroup};
+use config::{Config, ConfigError};
 use model::PromDuration;
 use promql::{Engine, EngineOptions};
 use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
 
 use crate::control::ServerControl;
 use crate::flags::Options;
-use crate::reload::{ConfigSource, Reloader};
+use crate::reload::{ApplyError, ConfigSource, Reloader};
 use crate::scraping::Scraping;
 use crate::web::{self, Bound};
 use crate::{build, host, process};
@@ -58,7 +60,31 @@ pub enum StartError {
     Storage(#[source] TsdbError),
     /// The thread that opens storage went away.
     #[error("opening storage failed")]
-    StorageThread(#[source] base::PoolError),
+    StorageThread(#[source] PoolError),
+    /// The configuration names what cannot be had.
+    #[error("error applying config")]
+    Apply(#[source] ApplyError),
+    /// The list of running queries cannot be written.
+    #[error("unable to create the active query log in {folder:?}")]
+    ActiveQueries {
+        /// Where it should be.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What did not stop cleanly. Nothing that was acknowledged is lost; the next start has more to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StopError {
+    /// Storage did not close.
+    #[error("closing storage failed")]
+    Storage(#[source] TsdbError),
+    /// There was no thread to close storage on.
+    #[error("closing storage failed")]
+    StorageThread(#[source] PoolError),
 }
 
 /// The server.
@@ -89,27 +115,22 @@ impl App {
             None => None,
         };
         let bound = web::bind(&options.listen_addresses).await?;
-        let (source, config) = match (&options.config_file, loaded, bound.first()) {
-            (Some(path), Some(config), _) => (ConfigSource::File(path.clone()), config),
-            (_, _, Some(first)) => {
-                let source = ConfigSource::Embedded(first.address);
-                let config = load(&source)?;
-                (source, config)
-            }
-            (_, _, None) => {
-                let source = std::io::Error::other("no address to listen on");
-                return Err(StartError::Listen {
-                    address: String::new(),
-                    source,
-                });
-            }
-        };
+        let (source, config) = configuration(&options, loaded, &bound)?;
         let retention = Some(config.storage.retention_time.unwrap_or(options.retention))
             .filter(|retention| *retention > PromDuration::ZERO)
             .unwrap_or(DEFAULT_RETENTION);
         let registry = Registry::new();
         let scraping = Scraping::new();
-        let own = (scraping.clone(), Arc::clone(&clock));
+        let (ingest_pool, query_log) = (
+            start_pool("ingest", host::processors())?,
+            QueryLog::new(&registry),
+        );
+        let own = (
+            scraping.clone(),
+            query_log.clone(),
+            ingest_pool.clone(),
+            Arc::clone(&clock),
+        );
         let reloader = Arc::new(Reloader::new(source, config, own, &registry));
         let quit = Shutdown::new();
         let control = ServerControl {
@@ -119,7 +140,13 @@ impl App {
             retention,
             storage_path: options.storage_path.display().to_string(),
         };
-        let parts = parts(&options, (control, scraping.clone()), &clock, &registry)?;
+        let own = OwnParts {
+            control,
+            scraping: scraping.clone(),
+            ingest_pool,
+            query_log,
+        };
+        let parts = parts(&options, own, &clock, &registry)?;
         register_own_metrics(&registry, &parts);
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let (http, http_stop) = (TaskGroup::new(), Shutdown::new());
@@ -161,7 +188,10 @@ impl App {
             appender,
         });
         self.start_scraping(storage)?;
-        self.reloader.apply_first().await;
+        self.reloader
+            .apply_first()
+            .await
+            .map_err(StartError::Apply)?;
         self.parts.readiness.set(Phase::Ready);
         tracing::info!("Server is ready to receive web requests.");
         Ok(())
@@ -179,14 +209,25 @@ impl App {
         };
         let (clock, registry) = (Arc::clone(&self.clock), self.registry.clone());
         let started_at = self.clock.now();
+        let active = self.parts.active_queries.clone();
+        let (folder, most) = (
+            self.options.storage_path.clone(),
+            self.options.query_max_concurrency,
+        );
         let storage = self
             .parts
             .query_pool
-            .run(move || create_folder(&path).map(|()| Tsdb::open(options, clock, &registry)))
+            .run(move || {
+                create_folder(&path).map_err(StartError::Resources)?;
+                let storage = Tsdb::open(options, clock, &registry).map_err(StartError::Storage)?;
+                // Not before storage is ours: a server that runs has its queries there.
+                active
+                    .open(&folder, most)
+                    .map_err(|source| StartError::ActiveQueries { folder, source })?;
+                Ok(storage)
+            })
             .await
-            .map_err(StartError::StorageThread)?
-            .map_err(StartError::Resources)?
-            .map_err(StartError::Storage)?;
+            .map_err(StartError::StorageThread)??;
         let took = self.clock.now().since(started_at);
         let path = self.options.storage_path.display();
         tracing::info!(%path, %took, retention = %self.retention, "Storage is open");
@@ -223,9 +264,8 @@ impl App {
     /// Stops everything in order and returns when all is written down.
     ///
     /// # Errors
-    /// Storage did not close cleanly. Nothing that was acknowledged is lost; the next start has
-    /// more to do.
-    pub async fn stop(mut self) -> Result<(), TsdbError> {
+    /// Storage did not close cleanly.
+    pub async fn stop(mut self) -> Result<(), StopError> {
         self.parts.readiness.set(Phase::Stopping);
         self.http_stop.trigger();
         tokio::join!(self.http.join(), self.scraping.stop());
@@ -233,21 +273,16 @@ impl App {
         let Some(storage) = self.storage.take() else {
             return Ok(());
         };
-        // Without a thread to close on, dropping the engine still keeps what was acknowledged.
-        let closed = self
-            .parts
-            .query_pool
-            .run(move || storage.close())
-            .await
-            .unwrap_or(Ok(()));
-        if closed.is_ok() {
-            tracing::info!("See you next time!");
-        }
+        let closed = self.parts.query_pool.run(move || storage.close()).await;
         closed
+            .map_err(StopError::StorageThread)?
+            .map_err(StopError::Storage)?;
+        tracing::info!("See you next time!");
+        Ok(())
     }
 }
 
-fn load(source: &ConfigSource) -> Result<config::Config, StartError> {
+fn load(source: &ConfigSource) -> Result<Config, StartError> {
     source.load().map_err(StartError::Config)
 }
 
@@ -255,37 +290,88 @@ fn create_folder(path: &PathBuf) -> std::io::Result<()> {
     std::fs::create_dir_all(path)
 }
 
+/// The configuration that was loaded, or the built-in one when no file was named.
+fn configuration(
+    options: &Options,
+    loaded: Option<Config>,
+    bound: &[Bound],
+) -> Result<(ConfigSource, Config), StartError> {
+    match (&options.config_file, loaded, bound.first()) {
+        (Some(path), Some(config), _) => Ok((ConfigSource::File(path.clone()), config)),
+        (_, _, Some(first)) => {
+            let source = ConfigSource::Embedded(first.address);
+            let config = load(&source)?;
+            Ok((source, config))
+        }
+        (_, _, None) => {
+            let source = std::io::Error::other("no address to listen on");
+            Err(StartError::Listen {
+                address: String::new(),
+                source,
+            })
+        }
+    }
+}
+
+fn start_pool(name: &str, threads: usize) -> Result<CpuPool, StartError> {
+    CpuPool::start(name, threads, POOL_QUEUE).map_err(StartError::Resources)
+}
+
+/// What the API gets from this crate.
+struct OwnParts {
+    control: ServerControl,
+    scraping: Scraping,
+    ingest_pool: CpuPool,
+    query_log: QueryLog,
+}
+
+/// Most bytes that one query and all queries may hold. They get a quarter of the machine: the
+/// engine's caches and the head need their part, and what is measured is less than what is used.
+fn query_memory(options: &Options) -> (u64, u64) {
+    let total = match options.query_max_total_memory {
+        0 => host::memory_bytes() / 4,
+        given => given,
+    };
+    let each = match options.query_max_memory {
+        0 => total / 2,
+        given => given.min(total),
+    };
+    (each, total)
+}
+
 fn parts(
     options: &Options,
-    (control, scraping): (ServerControl, Scraping),
+    own: OwnParts,
     clock: &SharedClock,
     registry: &Registry,
 ) -> Result<Parts, StartError> {
-    let threads = host::processors();
-    let start = |name: &str, threads| {
-        CpuPool::start(name, threads, POOL_QUEUE).map_err(StartError::Resources)
-    };
-    let pool = |name: &str| start(name, threads);
+    let (max_query_bytes, max_total_bytes) = query_memory(options);
     // Whoever runs a query works too.
-    let workers = match threads {
+    let workers = match host::processors() {
         0 | 1 => None,
-        threads => Some(start("query-help", threads - 1)?),
+        threads => Some(start_pool("query-help", threads - 1)?),
     };
-    let engine = EngineOptions {
+    let mut engine = EngineOptions {
         lookback_delta: options.lookback_delta,
         max_samples: options.query_max_samples,
+        max_query_bytes,
         workers,
         ..EngineOptions::default()
     };
+    options.features.apply(&mut engine);
     Ok(Parts {
         engine: Arc::new(Engine::new(engine)),
         storage: StorageSlot::new(),
         readiness: Readiness::new(),
-        targets: Arc::new(scraping),
-        control: Arc::new(control),
-        query_pool: pool("query")?,
-        ingest_pool: pool("ingest")?,
+        targets: Arc::new(own.scraping),
+        control: Arc::new(own.control),
+        query_pool: start_pool("query", host::processors())?,
+        ingest_pool: own.ingest_pool,
+        query_memory: MemoryBudget::new(max_total_bytes),
+        active_queries: ActiveQueries::new(),
+        query_log: own.query_log,
         clock: Arc::clone(clock),
+        stopwatch: Arc::new(SystemStopwatch::start()),
         registry: registry.clone(),
         settings: Settings {
             query_timeout: options.query_timeout,

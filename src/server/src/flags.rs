@@ -15,6 +15,7 @@ use tsdb::WalSync;
 pub use table::{FLAGS, FlagKind, FlagSpec};
 
 use crate::build;
+use crate::features::Features;
 use crate::logging::{LogFormat, LogLevel};
 
 /// What the command line asks for.
@@ -46,8 +47,14 @@ pub struct Options {
     pub query_max_concurrency: usize,
     /// Most samples that a query may hold.
     pub query_max_samples: u64,
+    /// Most bytes that a query may hold; 0 for a part of the next.
+    pub query_max_memory: u64,
+    /// Most bytes that all queries may hold; 0 for a part of the machine's.
+    pub query_max_total_memory: u64,
     /// How old the newest sample of a series may be.
     pub lookback_delta: PromDuration,
+    /// What is turned on beyond the defaults.
+    pub features: Features,
     /// Which log lines are written.
     pub log_level: LogLevel,
     /// How they are written.
@@ -137,6 +144,9 @@ impl Reader {
             query_timeout: self.duration("query.timeout")?,
             query_max_concurrency: self.number("query.max-concurrency")?,
             query_max_samples: self.number("query.max-samples")?,
+            query_max_memory: self.size("query.max-memory-per-query")?,
+            query_max_total_memory: self.size("query.max-total-memory")?,
+            features: Features::parse(&self.texts("enable-feature")),
             lookback_delta: self.duration("query.lookback-delta")?,
             log_level: LogLevel::from_flag(&self.text("log.level").unwrap_or_default()),
             log_format: LogFormat::from_flag(&self.text("log.format").unwrap_or_default()),
@@ -171,6 +181,11 @@ impl Reader {
         let text = self.text(name).unwrap_or_default();
         text.parse()
             .map_err(|reason| self.wrong(name, &text, &reason))
+    }
+
+    fn size(&self, name: &str) -> Result<u64, clap::Error> {
+        let text = self.text(name).unwrap_or_default();
+        config::parse_size(&text).map_err(|reason| self.wrong(name, &text, &reason))
     }
 
     fn pattern(&self, name: &str) -> Result<String, clap::Error> {

@@ -7,6 +7,7 @@
 pub mod app;
 mod build;
 mod control;
+mod features;
 pub mod flags;
 mod host;
 mod logging;
@@ -16,6 +17,8 @@ mod run;
 mod scraping;
 mod web;
 
-pub use app::{App, StartError};
+pub use app::{App, StartError, StopError};
+pub use features::Features;
 pub use flags::Options;
+pub use reload::ApplyError;
 pub use run::main;

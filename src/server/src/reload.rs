@@ -2,13 +2,13 @@
 //! changes nothing.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use api::ReloadError;
+use api::{QueryLog, ReloadError};
 use arc_swap::ArcSwap;
-use base::SharedClock;
 use base::metrics::{Gauge, Registry};
+use base::{CpuPool, PoolError, SharedClock};
 use config::{Config, ConfigError};
 use model::Timestamp;
 
@@ -44,6 +44,34 @@ impl ConfigSource {
     }
 }
 
+/// Why a valid configuration cannot be applied.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The query log cannot be opened.
+    #[error("opening query log {path:?}")]
+    QueryLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The thread that opens files went away.
+    #[error("applying the configuration failed")]
+    Thread(#[source] PoolError),
+}
+
+fn open_query_log(query_log: &QueryLog, config: &Config) -> Result<(), ApplyError> {
+    let path = config.global.query_log_file.as_deref();
+    query_log
+        .reopen(path)
+        .map_err(|source| ApplyError::QueryLog {
+            path: path.unwrap_or_else(|| Path::new("")).to_owned(),
+            source,
+        })
+}
+
 /// What is in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded {
@@ -59,6 +87,9 @@ pub(crate) struct Reloader {
     clock: SharedClock,
     loaded: ArcSwap<Loaded>,
     scraping: Scraping,
+    query_log: QueryLog,
+    /// Files are read and opened there.
+    pool: CpuPool,
     /// One reload at a time.
     turn: tokio::sync::Mutex<()>,
     succeeded: Gauge,
@@ -70,7 +101,7 @@ impl Reloader {
     pub(crate) fn new(
         source: ConfigSource,
         config: Config,
-        (scraping, clock): (Scraping, SharedClock),
+        (scraping, query_log, pool, clock): (Scraping, QueryLog, CpuPool, SharedClock),
         registry: &Registry,
     ) -> Self {
         let succeeded = registry.gauge(
@@ -96,6 +127,8 @@ impl Reloader {
             clock,
             loaded,
             scraping,
+            query_log,
+            pool,
             turn,
             succeeded,
             succeeded_at,
@@ -108,22 +141,36 @@ impl Reloader {
     }
 
     /// Applies what was loaded at start.
-    pub(crate) async fn apply_first(&self) {
+    ///
+    /// # Errors
+    /// A file that it names cannot be opened.
+    pub(crate) async fn apply_first(&self) -> Result<(), ApplyError> {
         let _turn = self.turn.lock().await;
-        self.apply(Arc::clone(&self.loaded().config));
+        let config = Arc::clone(&self.loaded().config);
+        let (first, query_log) = (Arc::clone(&config), self.query_log.clone());
+        let opened = self.pool.run(move || open_query_log(&query_log, &first));
+        opened.await.map_err(ApplyError::Thread)??;
+        self.apply(config);
+        Ok(())
     }
 
     /// Loads again and applies.
     pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
         let _turn = self.turn.lock().await;
-        match self.source.load() {
+        let (source, query_log) = (self.source.clone(), self.query_log.clone());
+        // The last thing that can fail is to open files, so that a failure changes nothing.
+        let prepared = self.pool.run(move || {
+            let config = source.load().map_err(|error| source.describe(&error))?;
+            open_query_log(&query_log, &config).map_err(|error| base::report(&error))?;
+            Ok(config)
+        });
+        match prepared.await.map_err(|error| error.to_string()).flatten() {
             Ok(config) => {
                 self.apply(Arc::new(config));
                 tracing::info!("Completed loading of configuration file");
                 Ok(())
             }
-            Err(error) => {
-                let text = self.source.describe(&error);
+            Err(text) => {
                 tracing::error!(err = text, "Error reloading config");
                 self.succeeded.set(0.0);
                 let before = self.loaded();
@@ -137,6 +184,7 @@ impl Reloader {
         }
     }
 
+    /// Nothing of this can fail.
     fn apply(&self, config: Arc<Config>) {
         self.scraping.apply(&config);
         let at = self.clock.now();

@@ -27,6 +27,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let _already_logging =
         logging::start(options.log_level, options.log_format, Arc::clone(&clock));
     tracing::info!(version = build::VERSION, "Starting Firewatch");
+    options.features.log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("runtime")
         .enable_all()

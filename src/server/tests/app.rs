@@ -107,6 +107,51 @@ async fn what_was_written_is_there_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn queries_are_logged_where_the_configuration_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("prometheus.yml");
+    let config = format!("--config.file={}", file.display());
+    let write = |text: &str| std::fs::write(&file, text).expect("written");
+    let lines = |name: &str| {
+        let text = std::fs::read_to_string(folder.path().join(name)).expect("a log");
+        text.lines().count()
+    };
+    write("global: {query_log_file: first.log}");
+    let app = start(folder.path(), &[&config]).await;
+    let query = "/api/v1/query?query=1";
+    get(&app, query).await;
+    write("global: {query_log_file: no/such/folder}");
+    let refused = app.reload().await.expect_err("no folder").to_string();
+    assert!(refused.contains("no/such/folder"), "{refused}");
+    get(&app, query).await;
+    assert_eq!(lines("first.log"), 2);
+    write("global: {query_log_file: second.log}");
+    app.reload().await.expect("reloaded");
+    get(&app, query).await;
+    write("");
+    app.reload().await.expect("reloaded");
+    get(&app, query).await;
+    assert_eq!((lines("first.log"), lines("second.log")), (2, 1));
+    let active = std::fs::read(folder.path().join("data/queries.active")).expect("a file");
+    assert_eq!(active.len(), 1 + 20 * 1000);
+    assert!(active.starts_with(b"[\0"));
+    app.stop().await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn features_reach_the_engine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let query = "/api/v1/query?query=sort_by_label(vector(1),%22a%22)";
+    let app = start(folder.path(), &[]).await;
+    assert!(get(&app, query).await.starts_with("HTTP/1.1 400 "));
+    app.stop().await.expect("stopped");
+    let feature = "--enable-feature=promql-experimental-functions,unknown";
+    let app = start(folder.path(), &[feature]).await;
+    assert!(get(&app, query).await.starts_with("HTTP/1.1 200 "));
+    app.stop().await.expect("stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_does_not_load_changes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("prometheus.yml");

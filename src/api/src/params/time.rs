@@ -84,6 +84,14 @@ pub(crate) fn format_rfc3339(at: Timestamp) -> String {
     }
 }
 
+/// The same with three decimals always, as logs have it.
+pub(crate) fn format_rfc3339_millis(at: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(at.as_millis()) {
+        Ok(at) => format!("{at:.3}"),
+        Err(_) => format_rfc3339(at),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

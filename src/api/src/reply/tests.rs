@@ -1,5 +1,6 @@
 //! Replies as whole texts, and cut into pieces.
 
+use model::{FloatHistogram, Span};
 use promql::{Annotations, QueryStats};
 
 use super::*;
@@ -36,7 +37,7 @@ fn sample(value: f64) -> VectorSample {
     VectorSample {
         labels: labels("<1>"),
         timestamp: Timestamp::from_millis(1_050),
-        value: promql::SampleValue::Float(value),
+        value: SampleValue::Float(value),
     }
 }
 
@@ -77,6 +78,66 @@ fn writes_each_kind_of_value() {
     );
 }
 
+fn histogram() -> Arc<FloatHistogram> {
+    let span = |offset, length| Span { offset, length };
+    Arc::new(FloatHistogram {
+        schema: 0,
+        zero_threshold: 0.25,
+        zero_count: 3.0,
+        count: 42.5,
+        sum: -1e21,
+        positive_spans: vec![span(1, 2), span(1, 1)],
+        positive_buckets: vec![12.0, 0.0, 21.0],
+        negative_spans: vec![span(0, 1)],
+        negative_buckets: vec![6.5],
+        ..FloatHistogram::default()
+    })
+}
+
+const HISTOGRAM: &str = r#"{"count":"42.5","sum":"-1e+21","buckets":[[1,"-1","-0.5","6.5"],[3,"-0.25","0.25","3"],[0,"1","2","12"],[0,"8","16","21"]]}"#;
+
+#[test]
+fn writes_histograms() {
+    let sample = VectorSample {
+        value: SampleValue::Histogram(histogram()),
+        ..sample(0.0)
+    };
+    check(
+        reply(Value::Vector(vec![sample])),
+        &format!(
+            r#"{{"resultType":"vector","result":[{{"metric":{{"A":"<1>","__name__":"m"}},"histogram":[1.050,{HISTOGRAM}]}}]}}"#
+        ),
+    );
+    let series = |points: &[(i64, f64)]| Series {
+        labels: Labels::empty(),
+        points: points.to_vec(),
+        histograms: vec![(3000, histogram()), (4000, Arc::default())],
+    };
+    let histograms = format!(r#""histograms":[[3,{HISTOGRAM}],[4,{{"count":"0","sum":"0"}}]]"#);
+    check(
+        reply(Value::Matrix(vec![series(&[]), series(&[(0, 1.0)])])),
+        &format!(
+            r#"{{"resultType":"matrix","result":[{{"metric":{{}},{histograms}}},{{"metric":{{}},"values":[[0,"1"]],{histograms}}}]}}"#
+        ),
+    );
+    let custom = FloatHistogram {
+        schema: model::histogram::CUSTOM_BUCKETS_SCHEMA,
+        positive_spans: vec![Span {
+            offset: 0,
+            length: 2,
+        }],
+        positive_buckets: vec![1.0, 2.0],
+        custom_values: [5.0].into(),
+        ..FloatHistogram::default()
+    };
+    let mut out = String::new();
+    push_histogram_point(Timestamp::EPOCH, &custom, &mut out);
+    assert_eq!(
+        out,
+        r#"[0,{"count":"0","sum":"0","buckets":[[3,"-Inf","5","1"],[0,"5","+Inf","2"]]}]"#
+    );
+}
+
 #[test]
 fn adds_stats_and_annotations() {
     let mut reply = reply(Value::Vector(vec![sample(1.0), sample(2.0)]));
@@ -98,9 +159,9 @@ fn pieces_make_up_the_whole() {
         .map(|length| Series {
             labels: labels("x"),
             points: points[..*length].to_vec(),
-            histograms: Vec::new(),
+            histograms: vec![(0, histogram()); length % 7000],
         })
-        .filter(|series| !series.points.is_empty())
+        .filter(|series| point_count(series) > 0)
         .collect();
     let pieces: Vec<Bytes> = reply(Value::Matrix(series.clone())).collect();
     assert!(pieces.len() > 5);
@@ -110,6 +171,8 @@ fn pieces_make_up_the_whole() {
     let result = parsed["data"]["result"].as_array().unwrap();
     assert_eq!(result.len(), series.len());
     for (got, want) in result.iter().zip(&series) {
+        let histograms = got["histograms"].as_array().map_or(0, Vec::len);
+        assert_eq!(histograms, want.histograms.len());
         let values = got["values"].as_array().unwrap();
         assert_eq!(values.len(), want.points.len());
         let last = values.last().and_then(|point| point[1].as_str()).unwrap();
@@ -127,12 +190,13 @@ fn stats_have_upstreams_shape() {
     };
     let timings = Timings {
         queue_seconds: 0.25,
+        preparation_seconds: 0.125,
         evaluation_seconds: 1.5,
     };
     let mut out = String::new();
     push_stats(timings, &stats, &mut out);
     assert_eq!(
         out,
-        r#"{"timings":{"evalTotalTime":1.5,"resultSortTime":0,"queryPreparationTime":0,"innerEvalTime":1.5,"execQueueTime":0.25,"execTotalTime":1.75},"samples":{"totalQueryableSamples":3,"samplesRead":2,"peakSamples":1}}"#
+        r#"{"timings":{"evalTotalTime":1.625,"resultSortTime":0,"queryPreparationTime":0.125,"innerEvalTime":1.5,"execQueueTime":0.25,"execTotalTime":1.875},"samples":{"totalQueryableSamples":3,"samplesRead":2,"peakSamples":1}}"#
     );
 }

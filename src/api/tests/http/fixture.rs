@@ -6,14 +6,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use api::{
-    ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase, Readiness,
-    ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth, TargetSource,
-    TargetsView, WriteReceiver,
+    ActiveQueries, ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase,
+    QueryLog, Readiness, ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth,
+    TargetSource, TargetsView, WriteReceiver,
 };
 use axum::Router;
 use base::metrics::Registry;
-use base::{CpuPool, ManualClock};
+use base::{CpuPool, ManualClock, ManualStopwatch, MemoryBudget};
 use model::{Labels, PromDuration, Timestamp};
+use promql::{Engine, EngineOptions};
 use storage::memory::MemoryStorage;
 use storage::{
     AppendPolicy, AppendRequest, Appender as _, Durability, Queryable, Sample, SeriesKey,
@@ -22,6 +23,7 @@ use storage::{
 pub(crate) struct Fixture {
     pub(crate) router: Router,
     pub(crate) parts: Parts,
+    pub(crate) stopwatch: Arc<ManualStopwatch>,
 }
 
 impl Fixture {
@@ -58,8 +60,7 @@ impl Fixture {
     }
 
     fn new(phase: Phase, change: impl FnOnce(&mut Settings)) -> Self {
-        let storage = Arc::new(MemoryStorage::new());
-        load(&storage);
+        let storage = Self::data();
         let queryable = Arc::clone(&storage);
         Self::on(
             Storage {
@@ -69,6 +70,22 @@ impl Fixture {
             phase,
             change,
         )
+    }
+
+    /// A server whose engine is not the default one.
+    pub(crate) fn with_engine(options: EngineOptions) -> Self {
+        let mut fixture = Self::ready();
+        fixture.parts.engine = Arc::new(Engine::new(options));
+        fixture.parts.registry = Registry::new();
+        fixture.router = api::router(fixture.parts.clone()).expect("the pattern is right");
+        fixture
+    }
+
+    /// The default data.
+    pub(crate) fn data() -> Arc<MemoryStorage> {
+        let storage = Arc::new(MemoryStorage::new());
+        load(&storage);
+        storage
     }
 
     /// A server on other storage that runs one query at a time.
@@ -89,20 +106,30 @@ impl Fixture {
         readiness.set(phase);
         let mut settings = settings();
         change(&mut settings);
+        let registry = Registry::new();
+        let stopwatch = Arc::new(ManualStopwatch::ticking(0));
         let parts = Parts {
-            engine: Arc::new(promql::Engine::default()),
+            engine: Arc::new(Engine::default()),
             storage: slot,
             readiness,
             targets: Arc::new(Targets),
             control: Arc::new(FixedControl),
             query_pool: CpuPool::start("query", 1, 64).expect("threads"),
             ingest_pool: CpuPool::start("ingest", 1, 64).expect("threads"),
+            query_memory: MemoryBudget::new(1 << 30),
+            active_queries: ActiveQueries::new(),
+            query_log: QueryLog::new(&registry),
             clock: Arc::new(ManualClock::new(Timestamp::from_millis(3_661_500))),
-            registry: Registry::new(),
+            stopwatch: stopwatch.clone(),
+            registry,
             settings,
         };
         let router = api::router(parts.clone()).expect("the pattern is right");
-        Self { router, parts }
+        Self {
+            router,
+            parts,
+            stopwatch,
+        }
     }
 }
 

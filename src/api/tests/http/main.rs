@@ -4,12 +4,14 @@
 //! Below a body `*` stands for any text up to the end.
 
 mod fixture;
+mod limits;
 mod serving;
 mod writing;
 
 use axum::body::Body;
 use fixture::Fixture;
 use http::{Request, Response, StatusCode};
+use promql::EngineOptions;
 use tower::ServiceExt as _;
 
 struct Case<'a> {
@@ -110,6 +112,10 @@ macro_rules! case_files {
 case_files! {
     instant_queries: Fixture::ready(), "../cases/query.txt";
     range_queries: Fixture::ready(), "../cases/query_range.txt";
+    too_many_samples: Fixture::with_engine(EngineOptions {
+        max_samples: 3,
+        ..EngineOptions::default()
+    }), "../cases/too_many_samples.txt";
     expressions: Fixture::ready(), "../cases/expressions.txt";
     series_and_labels: Fixture::ready(), "../cases/metadata.txt";
     state: Fixture::ready(), "../cases/status.txt";

@@ -257,7 +257,7 @@ fn a_lookback_can_be_given_for_one_query() {
     let engine = Engine::default();
     let context = QueryContext {
         lookback_delta: Some(PromDuration::from_secs(3600)),
-        stop: None,
+        ..QueryContext::default()
     };
     for (context, want) in [(QueryContext::default(), 0), (context, 1)] {
         let result = engine

@@ -65,6 +65,17 @@ pub const FLAGS: &[FlagSpec] = &[
                every 15 s. It is read again on SIGHUP and, if enabled, on POST /-/reload.",
     },
     FlagSpec {
+        name: "enable-feature",
+        kind: FlagKind::Repeated("NAMES"),
+        default: "",
+        section: CONFIGURATION,
+        help: "Features to turn on, separated by commas; may be given several times: \
+               promql-experimental-functions, promql-delayed-name-removal, \
+               promql-extended-range-selectors, promql-binop-fill-modifiers, \
+               promql-per-step-stats, type-and-unit-labels, use-start-timestamps. Those that \
+               upstream has made permanent are accepted; unknown ones are logged.",
+    },
+    FlagSpec {
         name: "storage.tsdb.path",
         kind: FlagKind::Value("DIRECTORY"),
         default: "data/",
@@ -153,6 +164,23 @@ pub const FLAGS: &[FlagSpec] = &[
         default: "50000000",
         section: QUERIES,
         help: "Most samples that one query may hold in memory. Queries that need more fail.",
+    },
+    FlagSpec {
+        name: "query.max-memory-per-query",
+        kind: FlagKind::Value("SIZE"),
+        default: "0",
+        section: QUERIES,
+        help: "Most memory that one query may hold, such as 512MB. Queries that need more fail. 0 \
+               means half of what all queries may hold.",
+    },
+    FlagSpec {
+        name: "query.max-total-memory",
+        kind: FlagKind::Value("SIZE"),
+        default: "0",
+        section: QUERIES,
+        help: "Most memory that all running queries may hold together. Queries that find none left \
+               wait before they begin. 0 means a quarter of the machine's, or of what its control \
+               group allows.",
     },
     FlagSpec {
         name: "query.lookback-delta",

@@ -43,7 +43,8 @@ fn reads_every_kind_of_flag() {
     let options = parse(
         "--config.file=p.yml --web.listen-address :1 --web.listen-address=[::1]:2 \
          --web.enable-lifecycle --storage.tsdb.retention.time 1h30m --storage.wal-sync=always \
-         --log.level=debug --log.format json --query.max-samples=5",
+         --log.level=debug --log.format json --query.max-samples=5 \
+         --query.max-memory-per-query=512MB --enable-feature=a,b --enable-feature=c",
     )
     .unwrap();
     assert_eq!(options.config_file, Some(PathBuf::from("p.yml")));
@@ -56,6 +57,8 @@ fn reads_every_kind_of_flag() {
         (LogLevel::Debug, LogFormat::Json)
     );
     assert_eq!(options.query_max_samples, 5);
+    assert_eq!(options.query_max_memory, 512 << 20);
+    assert_eq!(options.query_max_total_memory, 0);
     let value = |name: &str| {
         options
             .flags
@@ -67,6 +70,7 @@ fn reads_every_kind_of_flag() {
     assert_eq!(value("web.enable-lifecycle"), Some("true"));
     assert_eq!(value("web.enable-remote-write-receiver"), Some("false"));
     assert_eq!(value("query.timeout"), Some("2m"));
+    assert_eq!(value("enable-feature"), Some("a,b,c"));
     assert_eq!(options.flags.len(), FLAGS.len());
     assert!(options.flags.is_sorted_by(|a, b| a.name < b.name));
 }
@@ -107,6 +111,7 @@ fn wrong_command_lines_end_with_two_and_a_hint() {
         "not a valid duration string: \"soon\"",
     );
     check_refused("--query.max-samples=many", "invalid digit");
+    check_refused("--query.max-total-memory=1", "missing unit");
     check_refused("--web.cors.origin=(", "missing closing )");
     check_refused(
         "--query.timeout=1m --query.timeout=2m",

@@ -222,7 +222,8 @@ impl Caller<'_, '_> {
     }
 
     fn relabelled(&mut self, change: LabelChange) -> Built {
-        let operator = LabelOperator::new(self.vector(0)?, change);
+        let shared = self.context.shared.clone();
+        let operator = LabelOperator::new(self.vector(0)?, change, shared);
         Ok(merged(Box::new(operator), Names::Keep, self.context))
     }
 

@@ -4,28 +4,38 @@ use std::ops::Range;
 
 use crate::error::EngineError;
 use crate::functions::labels::LabelChange;
-use crate::operators::{Operator, SeriesMeta};
+use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
 use crate::slice::SeriesSlice;
 
 /// Changes the labels of each series. Equal ones are the merge operator's part.
 pub(crate) struct LabelOperator {
     input: Box<dyn Operator>,
     change: LabelChange,
+    shared: Shared,
 }
 
 impl LabelOperator {
-    pub(crate) fn new(input: Box<dyn Operator>, change: LabelChange) -> Self {
-        Self { input, change }
+    pub(crate) fn new(input: Box<dyn Operator>, change: LabelChange, shared: Shared) -> Self {
+        Self {
+            input,
+            change,
+            shared,
+        }
     }
 }
 
 impl Operator for LabelOperator {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        self.input
-            .series()?
-            .into_iter()
-            .map(|meta| self.change.apply(meta))
-            .collect()
+        let metas = self.input.series()?;
+        let mut changed = Vec::with_capacity(metas.len());
+        for (index, meta) in metas.into_iter().enumerate() {
+            // A pattern may take long for a label of many kilobytes.
+            if index.is_multiple_of(SERIES_PER_CHECK) {
+                self.shared.limits.check()?;
+            }
+            changed.push(self.change.apply(meta)?);
+        }
+        Ok(changed)
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
