@@ -18,6 +18,7 @@ mod estimate;
 mod layout;
 mod operand;
 mod reset;
+mod resolution;
 mod text;
 mod trim;
 mod validate;

@@ -1,12 +1,15 @@
 //! Decodes remote write 1.0 requests: snappy block, then a walk over the message that copies
-//! samples into one column and leaves labels where they are. Never interprets labels.
+//! samples into one column and histograms into another and leaves labels where they are. Never
+//! interprets labels.
 
 use std::ops::Range;
 
 use model::Timestamp;
-use storage::{AppendRequest, AppendSeries, Sample, SeriesKey};
+use model::histogram::{HistogramError, MAX_HISTOGRAM_PARTS};
+use storage::{AppendRequest, AppendSeries, HistogramSample, Sample, SeriesKey};
 
 use crate::MAX_BODY_BYTES;
+use crate::histogram::read_histogram;
 use crate::labels::{LABEL_TAG, check_label, parse_labels, skip_plain_labels};
 use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
 
@@ -17,7 +20,7 @@ const VALUE_TAG: u8 = 0x09;
 const TIMESTAMP_TAG: u8 = 0x10;
 
 /// Why a request is answered 400. Texts as upstream's where it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The body is no snappy block.
@@ -29,9 +32,12 @@ pub enum DecodeError {
     /// The message does not decode.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// The request holds native histograms, which cannot be stored.
-    #[error("native histograms are not supported by this server; send classic histograms instead")]
-    NativeHistograms,
+    /// A native histogram is not well formed.
+    #[error(transparent)]
+    Histogram(#[from] HistogramError),
+    /// A native histogram is larger than engines keep; upstream has no such bound.
+    #[error("histogram has more than {MAX_HISTOGRAM_PARTS} buckets, spans and bounds")]
+    HistogramTooLarge,
 }
 
 /// Decodes requests one after the other and keeps its memory between them.
@@ -48,6 +54,7 @@ pub struct WriteDecoder {
 struct SeriesParts {
     span: Range<usize>,
     samples: Range<u32>,
+    histograms: Range<u32>,
 }
 
 /// The label fields of one series.
@@ -98,7 +105,10 @@ impl WriteDecoder {
     fn decode_message(&mut self) -> Result<AppendRequest<'_>, DecodeError> {
         self.series.clear();
         self.scratch.clear();
-        let mut samples = Vec::with_capacity(self.message.len() / 128);
+        let mut columns = Columns {
+            samples: Vec::with_capacity(self.message.len() / 128),
+            histograms: Vec::new(),
+        };
         let message_bytes = self.message.len();
         let mut reader = Reader::new(&self.message);
         while let Some(tag) = reader.tag()? {
@@ -109,8 +119,8 @@ impl WriteDecoder {
             tag.expect(WireType::Bytes, "Timeseries")?;
             let series = reader.bytes()?;
             let series_start = reader.position() - series.len();
-            let first_sample = column_length(&samples);
-            let span = match walk_series(series, &mut samples)? {
+            let first = columns.lengths();
+            let span = match walk_series(series, &mut columns)? {
                 LabelSpan::Adjacent(span) => span.start + series_start..span.end + series_start,
                 LabelSpan::Scattered => {
                     let start = message_bytes + self.scratch.len();
@@ -118,9 +128,13 @@ impl WriteDecoder {
                     start..message_bytes + self.scratch.len()
                 }
             };
-            let samples = first_sample..column_length(&samples);
-            if !samples.is_empty() {
-                self.series.push(SeriesParts { span, samples });
+            let end = columns.lengths();
+            if end != first {
+                self.series.push(SeriesParts {
+                    span,
+                    samples: first.0..end.0,
+                    histograms: first.1..end.1,
+                });
             }
         }
         self.message.extend_from_slice(&self.scratch);
@@ -130,26 +144,36 @@ impl WriteDecoder {
                 parse: parse_labels,
             },
             samples: parts.samples.clone(),
-            histograms: 0..0,
+            histograms: parts.histograms.clone(),
         });
         Ok(AppendRequest {
             series: series.collect(),
-            samples,
+            samples: columns.samples,
+            histograms: columns.histograms,
             ..AppendRequest::default()
         })
     }
 }
 
-/// A sample takes at least two bytes of a message that is limited to 32 MiB, so its length fits.
-fn column_length(samples: &[Sample]) -> u32 {
-    u32::try_from(samples.len()).unwrap_or(u32::MAX)
+/// All samples of a request.
+struct Columns {
+    samples: Vec<Sample>,
+    histograms: Vec<HistogramSample>,
+}
+
+impl Columns {
+    /// A sample takes at least two bytes of a message that is limited to 32 MiB, so lengths fit.
+    fn lengths(&self) -> (u32, u32) {
+        let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        (length(self.samples.len()), length(self.histograms.len()))
+    }
 }
 
 /// Appends the samples of a series and finds its label fields.
-fn walk_series(series: &[u8], samples: &mut Vec<Sample>) -> Result<LabelSpan, DecodeError> {
+fn walk_series(series: &[u8], columns: &mut Columns) -> Result<LabelSpan, DecodeError> {
     let mut span = 0..skip_plain_labels(series);
     let mut reader = Reader::starting_at(series, span.end);
-    let (mut scattered, mut histograms) = (false, false);
+    let mut scattered = false;
     loop {
         let field_start = reader.position();
         let Some(tag) = reader.tag()? else { break };
@@ -168,18 +192,14 @@ fn walk_series(series: &[u8], samples: &mut Vec<Sample>) -> Result<LabelSpan, De
             }
             Tag { field: 2, .. } => {
                 tag.expect(WireType::Bytes, "Samples")?;
-                samples.push(read_sample(reader.bytes()?)?);
+                columns.samples.push(read_sample(reader.bytes()?)?);
             }
             Tag { field: 4, .. } => {
                 tag.expect(WireType::Bytes, "Histograms")?;
-                reader.bytes()?;
-                histograms = true;
+                columns.histograms.push(read_histogram(reader.bytes()?)?);
             }
             _ => reader.skip(tag.wire_type)?,
         }
-    }
-    if histograms {
-        return Err(DecodeError::NativeHistograms);
     }
     Ok(if scattered {
         LabelSpan::Scattered

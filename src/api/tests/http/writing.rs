@@ -132,7 +132,8 @@ async fn series_with_invalid_labels_are_left_out_and_counted() {
 #[tokio::test]
 async fn what_does_not_decode_is_refused() {
     let fixture = Fixture::ready();
-    let histogram = field(0x0a, &field(0x22, &[]));
+    // A count of one, and no bucket.
+    let histogram = field(0x0a, &field(0x22, &[0x08, 1]));
     for (body, want) in [
         (vec![], "snappy: corrupt input\n"),
         (b"\x05\x00".to_vec(), "snappy: corrupt input\n"),
@@ -143,7 +144,9 @@ async fn what_does_not_decode_is_refused() {
         (compress(&[0x0a, 5]), "unexpected EOF\n"),
         (
             compress(&histogram),
-            "native histograms are not supported by this server; send classic histograms instead\n",
+            "0 observations found in buckets, but the Count field is 1: histogram's observation \
+             count should equal the number of observations found in the buckets (in absence of \
+             NaN)\n",
         ),
     ] {
         assert_eq!(post(&fixture, body).await, (400, want.to_owned()));

@@ -1,46 +1,19 @@
 //! The decoder against a generated one, on real, odd and damaged requests.
 
+mod histograms;
+mod proto;
+
+use model::Histogram;
 use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
 use crate::labels::parse_labels;
+use histograms::{any_histogram, histogram_of, is_valid};
+use proto::{Label, ProtoSample, TimeSeries, WriteRequest};
 
-/// The message as a code generator would define it, with bytes where upstream has unchecked text.
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<ProtoSample>,
-    #[prost(bytes = "vec", repeated, tag = "4")]
-    histograms: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Message)]
-struct Label {
-    #[prost(bytes = "vec", tag = "1")]
-    name: Vec<u8>,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Message)]
-struct ProtoSample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp: i64,
-}
-
-/// What a request says, comparable: label texts or the reason they form no set, and samples.
-type Plain = Vec<(Result<String, ()>, Vec<(i64, u64)>)>;
+/// What a request says, comparable: label texts or the reason they form no set, samples, histograms.
+type Plain = Vec<(Result<String, ()>, Vec<(i64, u64)>, Vec<(i64, Histogram)>)>;
 
 fn plain(request: &AppendRequest<'_>) -> Plain {
     request
@@ -55,9 +28,15 @@ fn plain(request: &AppendRequest<'_>) -> Plain {
                 .iter()
                 .map(|sample| (sample.timestamp.as_millis(), sample.value.to_bits()))
                 .collect();
+            let range = series.histograms.start as usize..series.histograms.end as usize;
+            let histograms = request.histograms[range]
+                .iter()
+                .map(|sample| (sample.timestamp.as_millis(), sample.histogram.clone()))
+                .collect();
             (
                 parse(span).map(|labels| labels.to_string()).map_err(drop),
                 samples,
+                histograms,
             )
         })
         .collect()
@@ -67,9 +46,13 @@ fn expected(request: &WriteRequest) -> Plain {
     let with_samples = request
         .timeseries
         .iter()
-        .filter(|series| !series.samples.is_empty());
+        .filter(|series| !series.samples.is_empty() || !series.histograms.is_empty());
     with_samples
-        .map(|series| (labels_of(series), samples_of(series)))
+        .map(|series| {
+            let histograms = series.histograms.iter();
+            let histograms = histograms.map(|proto| (proto.timestamp, histogram_of(proto)));
+            (labels_of(series), samples_of(series), histograms.collect())
+        })
         .collect()
 }
 
@@ -158,7 +141,7 @@ fn gathers_labels_that_lie_apart() {
     let body = compress(&prefixed(0x0a, &series));
     let got = plain(&decoder.decode(&body).unwrap());
     let labels = "{__name__=\"up\", job=\"node\"}".to_owned();
-    assert_eq!(got, [(Ok(labels), vec![(1, 2.0_f64.to_bits())])]);
+    assert_eq!(got, [(Ok(labels), vec![(1, 2.0_f64.to_bits())], vec![])]);
 }
 
 #[test]
@@ -189,21 +172,6 @@ fn leaves_out_series_without_samples() {
     let mut decoder = WriteDecoder::new();
     assert_eq!(plain(&decoder.decode(&body).unwrap()), expected(&request));
     assert!(decoder.decode(&compress(&[])).unwrap().series.is_empty());
-}
-
-#[test]
-fn refuses_native_histograms() {
-    let series = TimeSeries {
-        histograms: vec![vec![8, 1]],
-        ..one_series()
-    };
-    let request = WriteRequest {
-        timeseries: vec![one_series(), series],
-    };
-    check_error(
-        &request.encode_to_vec(),
-        "native histograms are not supported by this server; send classic histograms instead",
-    );
 }
 
 #[test]
@@ -278,7 +246,12 @@ fn any_label() -> impl Strategy<Value = Label> {
 
 fn any_series() -> impl Strategy<Value = TimeSeries> {
     let samples = proptest::collection::vec((any::<u64>(), any::<i64>()), 0..4);
-    (proptest::collection::vec(any_label(), 0..5), samples).prop_map(|(labels, samples)| {
+    let histograms = prop_oneof![
+        2 => Just(vec![]),
+        1 => proptest::collection::vec(any_histogram(), 1..3),
+    ];
+    let labels = proptest::collection::vec(any_label(), 0..5);
+    (labels, samples, histograms).prop_map(|(labels, samples, histograms)| {
         let samples = samples.into_iter();
         let samples = samples
             .map(|(bits, at)| sample(at, f64::from_bits(bits)))
@@ -286,7 +259,7 @@ fn any_series() -> impl Strategy<Value = TimeSeries> {
         TimeSeries {
             labels,
             samples,
-            histograms: vec![],
+            histograms,
         }
     })
 }
@@ -302,25 +275,17 @@ fn check_against_generated(message: &[u8]) {
     let ours = decoder.decode(&body).map(|request| plain(&request));
     match (ours, WriteRequest::decode(message)) {
         (Ok(ours), Ok(theirs)) => {
-            assert!(
-                theirs
-                    .timeseries
-                    .iter()
-                    .all(|series| series.histograms.is_empty())
-            );
+            let mut all = theirs.timeseries.iter().flat_map(|s| &s.histograms);
+            assert!(all.all(is_valid));
             assert_eq!(ours, expected(&theirs));
         }
-        (Err(DecodeError::NativeHistograms), Ok(theirs)) => {
-            assert!(
-                theirs
-                    .timeseries
-                    .iter()
-                    .any(|series| !series.histograms.is_empty())
-            );
+        (Err(DecodeError::Histogram(_)), Ok(theirs)) => {
+            let mut all = theirs.timeseries.iter().flat_map(|s| &s.histograms);
+            assert!(!all.all(is_valid));
         }
         // Groups are skipped there and refused here. A histogram before the damage is told first.
         (Err(DecodeError::Wire(WireError::IllegalWireType(3))), _)
-        | (Err(DecodeError::NativeHistograms | DecodeError::Wire(_)), Err(_)) => {}
+        | (Err(DecodeError::Histogram(_) | DecodeError::Wire(_)), Err(_)) => {}
         (ours, theirs) => panic!("{message:x?}: {ours:?} against {theirs:?}"),
     }
 }
