@@ -1,6 +1,7 @@
 //! Whole queries against a small engine in memory: what test scripts do not show.
 
 mod histograms;
+mod info;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -118,6 +118,7 @@ pub(crate) struct FoldOperator {
     /// Where the expression stands that is aggregated.
     pos: PosRange,
     metrics: MetricNames,
+    has_names: bool,
     /// Whether it was said that histograms are left out.
     is_ignorance_noted: bool,
 }
@@ -190,8 +191,14 @@ impl FoldOperator {
             scratch: SeriesSlice::default(),
             pos,
             metrics: MetricNames::default(),
+            has_names: true,
             is_ignorance_noted: false,
         }
+    }
+
+    /// Has warnings name no metric: the input's names were to be dropped.
+    pub(crate) fn forget_names(&mut self) {
+        self.has_names = false;
     }
 
     /// Evaluates the parameter, which is a φ: the only aggregation here with one is `quantile`.
@@ -295,7 +302,7 @@ impl Operator for FoldOperator {
         }
         let series = self.input.series()?;
         let groups = Groups::new(&series, &self.grouping, &self.shared.limits)?;
-        if self.kind.histogram_fold().is_some() {
+        if self.kind.histogram_fold().is_some() && self.has_names {
             self.metrics = MetricNames::of(&series);
         }
         let mut last = vec![0; groups.metas.len()];

@@ -345,13 +345,12 @@ fn build_aggregate(
     let input = build(&aggregate.expr, grid, context)?;
     let shared = context.shared.clone();
     if let Some(kind) = fold_kind(aggregate.op) {
-        return Ok(Box::new(FoldOperator::new(
-            input,
-            (kind, param),
-            (grouping, aggregate.expr.pos),
-            steps,
-            shared,
-        )));
+        let pos = aggregate.expr.pos;
+        let mut fold = FoldOperator::new(input, (kind, param), (grouping, pos), steps, shared);
+        if has_lost_metadata(aggregate, context) {
+            fold.forget_names();
+        }
+        return Ok(Box::new(fold));
     }
     let Some(param) = param else {
         return Err(EngineError::Unsupported(format!(
@@ -391,12 +390,17 @@ fn build_aggregate(
     })
 }
 
+/// Whether the input is without metadata, although its labels may still have some.
+fn has_lost_metadata(aggregate: &Aggregate, context: &BuildContext<'_>) -> bool {
+    aggregate.expr.computation().metadata_unseen
+        && context.shared.name_removal == NameRemoval::Immediate
+}
+
 /// The grouping over what its input leaves of the labels.
 fn seen_grouping(aggregate: &Aggregate, context: &BuildContext<'_>) -> Grouping {
     let mut grouping = aggregate.grouping.clone();
     if let Grouping::Without(labels) = &mut grouping
-        && aggregate.expr.computation().metadata_unseen
-        && context.shared.name_removal == NameRemoval::Immediate
+        && has_lost_metadata(aggregate, context)
     {
         labels.extend(METADATA_LABELS.map(str::to_owned));
         labels.sort_unstable();

@@ -182,6 +182,11 @@ impl Elementwise {
         });
     }
 
+    /// Whether two points have a result, or are compared.
+    pub(super) fn goes_together(&self, left: Point<'_>, right: Point<'_>) -> bool {
+        !matches!(self.points(left, right), Outcome::Refused(_))
+    }
+
     fn points(&self, left: Point<'_>, right: Point<'_>) -> Outcome {
         let refused = |left, right| Outcome::Refused(Problem::IncompatibleTypes { left, right });
         match (left, right) {

@@ -1,17 +1,17 @@
 //! Matching with `fill`: points without a partner meet a constant. Made of the plain operators: the
 //! join, and for each filled side what `unless` leaves of the other one.
 
-use std::sync::Arc;
+mod recording;
 
 use promql_syntax::ast::{BinaryOp, MatchCardinality, VectorMatching};
 
+use self::recording::Recording;
 use super::elementwise::{Elementwise, Problems};
 use super::matching::{match_labels, result_labels};
 use super::{JoinOperator, SetOperator};
 use crate::error::EngineError;
-use crate::limits::Reservation;
-use crate::operators::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared};
-use crate::slice::SeriesSlice;
+use crate::operators::{Operator, SeriesMeta, Shared};
+use crate::slice::{Point, SeriesSlice};
 
 /// An operator between two vectors, one or both of which are filled. Both sides are held, as each
 /// is read up to three times. Equal labels are the merge operator's part.
@@ -67,11 +67,26 @@ impl FillOperator {
             self.shared.clone(),
         );
         let mut parts: Vec<Box<dyn Operator>> = vec![Box::new(join)];
-        // As upstream: with `group_right` too, `fill_left` is for the many side.
         let fill = self.matching.fill;
+        // Points of the one side that no partner goes together with are as good as alone.
+        let partners = match fill.lhs {
+            Some(_)
+                if self.element.numbers().is_none()
+                    || left.has_histograms()
+                    || right.has_histograms() =>
+            {
+                let goes_together = |many: Point<'_>, one: Point<'_>| match is_swapped {
+                    true => self.element.goes_together(one, many),
+                    false => self.element.goes_together(many, one),
+                };
+                many.meeting(one, &plain, goes_together, &self.shared)?
+            }
+            _ => many.clone(),
+        };
+        // As upstream: with `group_right` too, `fill_left` is for the many side.
         for (role, missing, kept, other) in [
             (Role::Many, fill.rhs, many, one),
-            (Role::One, fill.lhs, one, many),
+            (Role::One, fill.lhs, one, &partners),
         ] {
             let Some(missing) = missing else { continue };
             parts.push(Box::new(UnmatchedOperator {
@@ -181,61 +196,6 @@ impl Operator for UnmatchedOperator {
         if self.missing_series == 0 {
             self.problems.report(&self.element, &self.shared.notes);
         }
-        Ok(())
-    }
-}
-
-/// All series of an operator, to be read several times.
-struct Recording(Arc<Recorded>);
-
-struct Recorded {
-    metas: Vec<SeriesMeta>,
-    slices: Vec<SeriesSlice>,
-    _memory: Reservation,
-}
-
-impl Recording {
-    fn of(input: &mut dyn Operator, shared: &Shared) -> Result<Self, EngineError> {
-        let metas = input.series()?;
-        let mut memory = Reservation::bytes(&shared.limits, super::super::metas_bytes(&metas))?;
-        let mut slices = Vec::with_capacity(metas.len());
-        for index in 0..metas.len() {
-            if index.is_multiple_of(SERIES_PER_CHECK) {
-                shared.limits.check()?;
-            }
-            let mut slice = SeriesSlice::default();
-            input.next(&mut slice)?;
-            memory.add_slice(&slice)?;
-            slices.push(slice);
-        }
-        Ok(Self(Arc::new(Recorded {
-            metas,
-            slices,
-            _memory: memory,
-        })))
-    }
-
-    fn replay(&self) -> Box<dyn Operator> {
-        Box::new(Replay {
-            recorded: Arc::clone(&self.0),
-            next_series: 0,
-        })
-    }
-}
-
-struct Replay {
-    recorded: Arc<Recorded>,
-    next_series: usize,
-}
-
-impl Operator for Replay {
-    fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
-        Ok(self.recorded.metas.clone())
-    }
-
-    fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
-        out.copy_from(&self.recorded.slices[self.next_series]);
-        self.next_series += 1;
         Ok(())
     }
 }
