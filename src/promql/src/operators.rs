@@ -19,6 +19,7 @@ mod selector;
 mod series_buffer;
 mod smoothed;
 mod sort;
+mod statistics;
 mod subquery;
 
 use std::ops::Range;

@@ -7,6 +7,7 @@ mod duration;
 mod info;
 mod pipelines;
 mod ranges;
+mod statistics;
 
 use model::{Matcher, PromDuration, TimeRange};
 use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatching, WindowEdges};
@@ -151,6 +152,8 @@ pub(crate) struct Selector {
     pub(crate) behind_ms: i64,
     /// What it gives.
     pub(crate) output: SelectorOutput,
+    /// Whether nobody reads the buckets of its histograms.
+    pub(crate) statistics_only: bool,
     /// The times that have to be read, set by [`resolve_ranges`].
     pub(crate) read: TimeRange,
 }

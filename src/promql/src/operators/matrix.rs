@@ -25,7 +25,7 @@ impl MatrixOperator {
         shared: Shared,
     ) -> Self {
         Self {
-            reader: SeriesReader::new(&matrix.selector, grid, querier, shared),
+            reader: SeriesReader::new(&matrix.selector, grid, querier, shared).of_range(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use storage::{Columns, Querier, SelectHints, SeriesSet};
 
+use super::statistics::keep_statistics;
 use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
 use crate::error::EngineError;
 use crate::grid::{Grid, Reference};
@@ -20,6 +21,9 @@ pub(crate) struct SeriesReader {
     shared: Shared,
     set: Option<Arc<dyn SeriesSet>>,
     next_series: usize,
+    /// By how much windows are shorter where upstream starts to read: range selectors are read from
+    /// their left edge on, although that does not belong to them.
+    left_out_ms: i64,
     labels: Reservation,
     samples: Reservation,
 }
@@ -40,8 +44,17 @@ impl SeriesReader {
             shared,
             set: None,
             next_series: 0,
+            left_out_ms: 1,
             labels,
             samples,
+        }
+    }
+
+    /// The reader of a range selector.
+    pub(crate) fn of_range(self) -> Self {
+        Self {
+            left_out_ms: 0,
+            ..self
         }
     }
 
@@ -76,6 +89,7 @@ impl SeriesReader {
             shared: self.shared.clone(),
             set: self.set.clone(),
             next_series: first_series,
+            left_out_ms: self.left_out_ms,
             labels: Reservation::empty(&self.shared.limits),
             samples: Reservation::empty(&self.shared.limits),
         }
@@ -97,6 +111,10 @@ impl SeriesReader {
         }
         if !self.shared.use_start_timestamps {
             columns.start_timestamps.clear();
+        }
+        if self.selector.statistics_only {
+            let reference = self.reference.later(self.selector.behind_ms);
+            keep_statistics(columns, reference, self.reach_ms() - self.left_out_ms);
         }
         self.shared.limits.count_read(columns.len());
         let samples = held_samples(columns);

@@ -8,6 +8,7 @@ use promql_syntax::ast::{
 
 use super::duration::{offset_of, range_of, step_of};
 use super::info::info_of;
+use super::statistics::mark_statistics;
 use super::{
     Aggregate, Binary, Call, Grouping, Info, Matrix, Node, NodeKind, Plan, PlanOptions, Selector,
     SelectorOutput, Subquery,
@@ -33,7 +34,8 @@ pub(crate) fn build(expr: &Expr, options: &PlanOptions) -> Result<Option<Plan>, 
         }
         Grid::range(times.start_ms, times.end_ms, times.step_ms)
     };
-    let root = Builder { options, depth: 0 }.node(expr)?;
+    let mut root = Builder { options, depth: 0 }.node(expr)?;
+    mark_statistics(&mut root);
     Ok(grid.map(|grid| Plan { root, grid }))
 }
 
@@ -102,6 +104,7 @@ impl Builder<'_> {
             before_ms,
             behind_ms,
             output: SelectorOutput::Value,
+            statistics_only: false,
             read: model::TimeRange::ALL,
         })
     }

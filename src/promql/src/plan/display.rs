@@ -127,6 +127,9 @@ fn write_selector(out: &mut String, selector: &Selector) -> fmt::Result {
         SelectorOutput::Timestamp => write!(out, " timestamps")?,
         SelectorOutput::StartTimestamp => write!(out, " start_timestamps")?,
     }
+    if selector.statistics_only {
+        write!(out, " statistics")?;
+    }
     write!(
         out,
         " reads={}..{}",

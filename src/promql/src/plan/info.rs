@@ -37,6 +37,7 @@ pub(super) fn info_of(
         before_ms: 0,
         behind_ms: 0,
         output: SelectorOutput::Timestamp,
+        statistics_only: false,
         read: TimeRange::ALL,
     };
     Ok(Info {
