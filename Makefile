@@ -13,6 +13,11 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 # Programs that are installed come first, those that set-up unpacked last.
 export PATH := $(PATH):$(HOME)/.cargo/bin:$(CACHE)/tools/bin
 
+# Of `make fuzz`: seconds for each target, targets (all, if none), a file of texts to start from
+TIME ?= 60
+FUZZ ?=
+SEEDS ?=
+
 # Flags for the server: make run ARGS='--web.listen-address=:9091'
 ARGS ?=
 
@@ -21,7 +26,7 @@ CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 STAGE := .ci/stage
 XTASK := $(CARGO_TARGET_DIR)/release/xtask
 
-.PHONY: run build test lint lint-style bench help env clean setup-build setup-test rocksdb
+.PHONY: run build test lint lint-style bench fuzz help env clean setup-build setup-test rocksdb
 
 run: build ## Build and start the server; it scrapes itself and keeps its data in ./data
 	@echo "Firewatch serves on http://localhost:9090 unless the log below names another address."
@@ -51,6 +56,9 @@ lint-style: setup-build
 bench: rocksdb ## Measure ingestion and queries
 	@$(STAGE) "bench ingest" cargo xtask bench ingest
 	@$(STAGE) "bench query" cargo xtask bench query
+
+fuzz: setup-build ## Fuzz for TIME=60 seconds each; FUZZ='promql query' chooses, SEEDS=FILE starts from lines
+	@TIME="$(TIME)" SEEDS="$(SEEDS)" .ci/fuzz $(FUZZ)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

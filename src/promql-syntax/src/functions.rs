@@ -20,6 +20,19 @@ pub struct Function {
     pub experimental: bool,
 }
 
+impl Function {
+    /// How many arguments may follow those that must be given, as upstream counts: 0 where the
+    /// number of arguments is fixed, -1 where it has no end. It is a field of `parse_query`.
+    #[must_use]
+    pub fn variadic(&self) -> i64 {
+        match self.max_args {
+            None => -1,
+            Some(max) if max == self.min_args => 0,
+            Some(max) => i64::try_from(max - self.min_args).unwrap_or(i64::MAX),
+        }
+    }
+}
+
 /// The function called `name`.
 #[must_use]
 pub fn function(name: &str) -> Option<&'static Function> {
@@ -199,5 +212,8 @@ mod tests {
         assert_eq!((quantiles.min_args, quantiles.max_args), (3, Some(12)));
         let join = function("label_join").unwrap();
         assert_eq!((join.min_args, join.max_args), (3, None));
+        let variadic = ["rate", "year", "round", "label_join", "histogram_quantiles"]
+            .map(|name| function(name).unwrap().variadic());
+        assert_eq!(variadic, [0, 1, 1, -1, 9]);
     }
 }
