@@ -14,7 +14,7 @@ const TARGETS: [&str; 5] = [
 fn engine(name_removal: NameRemoval) -> Engine {
     Engine::new(EngineOptions {
         name_removal,
-        parser: promql_syntax::ParserOptions::all(),
+        parser: ParserOptions::all(),
         ..EngineOptions::default()
     })
 }
