@@ -2,6 +2,7 @@
 
 mod histograms;
 mod info;
+mod steps;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
