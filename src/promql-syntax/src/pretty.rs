@@ -4,7 +4,9 @@
 use std::fmt::{self, Write};
 
 use crate::ast::{BinaryExpr, Expr};
-use crate::printer::{AggregateHead, BinaryHead, SubquerySuffix};
+use crate::printer::{
+    AggregateHead, BinaryHead, SubquerySuffix, UNSIGNED_INFINITY, is_power_of_infinity,
+};
 
 const MAX_LINE_BYTES: usize = 100;
 
@@ -96,6 +98,11 @@ fn write_chain(out: &mut String, last: &BinaryExpr, level: usize) -> fmt::Result
             Expr::Binary(left) if needs_split(&operator.lhs, level) => {
                 split.push((left, level));
                 operator = left;
+            }
+            _ if is_power_of_infinity(operator) => {
+                indent(out, level);
+                out.push_str(UNSIGNED_INFINITY);
+                break;
             }
             left => {
                 write_pretty(out, left, level)?;

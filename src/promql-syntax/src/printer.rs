@@ -8,7 +8,7 @@ use model::quote::quoted;
 use model::{METRIC_NAME, MatchOp, Matcher};
 
 use crate::ast::{
-    AggregateExpr, AtModifier, BinaryExpr, Call, DurationExpr, DurationExprKind, Expr,
+    AggregateExpr, AtModifier, BinaryExpr, BinaryOp, Call, DurationExpr, DurationExprKind, Expr,
     MatchCardinality, MatrixSelector, NumberLiteral, StringLiteral, SubqueryExpr, TimeModifiers,
     UnaryExpr, VectorMatching, VectorSelector, WindowEdges,
 };
@@ -217,8 +217,10 @@ impl Display for LabelList<'_> {
 impl Display for BinaryExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let chain = self.chain();
-        if let Some(first) = chain.first() {
-            first.lhs.fmt(f)?;
+        match chain.first() {
+            Some(first) if is_power_of_infinity(first) => f.write_str(UNSIGNED_INFINITY)?,
+            Some(first) => first.lhs.fmt(f)?,
+            None => {}
         }
         for operator in chain {
             write!(f, " {} {}", BinaryHead(operator), operator.rhs)?;
@@ -226,6 +228,16 @@ impl Display for BinaryExpr {
         Ok(())
     }
 }
+
+/// Whether the operation is `Inf ^ …`. Upstream prints `+Inf ^ …`, which is `+(Inf ^ …)`: a sign
+/// binds looser than `^`.
+pub(crate) fn is_power_of_infinity(binary: &BinaryExpr) -> bool {
+    binary.op == BinaryOp::Pow
+        && matches!(&*binary.lhs, Expr::Number(number) if number.value == f64::INFINITY)
+}
+
+/// How positive infinity is printed in front of `^`.
+pub(crate) const UNSIGNED_INFINITY: &str = "Inf";
 
 /// A binary operator and its modifiers.
 pub(crate) struct BinaryHead<'a>(pub(crate) &'a BinaryExpr);
