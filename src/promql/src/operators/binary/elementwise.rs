@@ -314,3 +314,82 @@ impl Problems {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::CounterResetHint;
+
+    use super::*;
+
+    fn operator(op: BinaryOp) -> Elementwise {
+        Elementwise {
+            op,
+            numbers: operation(op),
+            result: ComparisonResult::Filter,
+            pos: PosRange::new(0, 1),
+        }
+    }
+
+    fn counter(hint: CounterResetHint) -> Arc<FloatHistogram> {
+        Arc::new(FloatHistogram {
+            counter_reset_hint: hint,
+            count: 1.0,
+            zero_count: 1.0,
+            ..FloatHistogram::default()
+        })
+    }
+
+    #[test]
+    fn contradicting_counter_resets_have_no_sum_and_gauges_no_resets() {
+        use CounterResetHint::{CounterReset, Gauge, NotCounterReset, Unknown};
+        for (op, left, right, want) in [
+            (BinaryOp::Add, CounterReset, NotCounterReset, None),
+            (BinaryOp::Sub, NotCounterReset, CounterReset, None),
+            (
+                BinaryOp::Add,
+                CounterReset,
+                CounterReset,
+                Some(CounterReset),
+            ),
+            (BinaryOp::Add, CounterReset, Gauge, Some(Gauge)),
+            (BinaryOp::Add, NotCounterReset, Unknown, Some(Unknown)),
+            (BinaryOp::Sub, NotCounterReset, NotCounterReset, Some(Gauge)),
+        ] {
+            let (left, right) = (counter(left), counter(right));
+            let outcome = operator(op).points(Point::Histogram(&left), Point::Histogram(&right));
+            let got = match outcome {
+                Outcome::Is(SampleValue::Histogram(sum)) => Some(sum.counter_reset_hint),
+                Outcome::Refused(Problem::CounterResets) => None,
+                _ => panic!("neither a histogram nor a collision"),
+            };
+            assert_eq!(got, want, "{op} of {left:?} and {right:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_problem_of_a_step_is_reported_and_steps_that_failed_are_told() {
+        let add = operator(BinaryOp::Add);
+        let notes = Notes::new("");
+        let mut problems = Problems::default();
+        let mut floats = SeriesSlice::new(3);
+        floats.fill(1.0);
+        let mut custom = SeriesSlice::new(3);
+        let mut exponential = SeriesSlice::new(3);
+        let mut bounded = FloatHistogram::clone(&counter(CounterResetHint::Unknown));
+        bounded.schema = model::histogram::CUSTOM_BUCKETS_SCHEMA;
+        for step in [0, 2] {
+            custom.set_histogram(step, Arc::new(bounded.clone()));
+            exponential.set_histogram(step, counter(CounterResetHint::Unknown));
+        }
+        custom.set(1, 1.0);
+        for (mut left, right) in [(floats, &custom), (exponential, &custom)] {
+            let refused = add.apply(&mut left, right, &mut problems);
+            let refused: Vec<usize> = refused.iter().flat_map(Bitmap::iter).collect();
+            assert_eq!(refused, [0, 2]);
+        }
+        problems.report(&add, &notes);
+        let annotations = notes.take();
+        assert_eq!(annotations.warnings.len(), 1);
+        assert!(annotations.infos.is_empty(), "{:?}", annotations.infos);
+    }
+}
