@@ -158,6 +158,9 @@ pub struct Columns {
     /// Since when each sample has been counting, in milliseconds since the epoch, 0 where that is
     /// not known. Empty when none is known, otherwise as long as `timestamps`.
     pub start_timestamps: Vec<i64>,
+    /// The histogram right before the first sample, where reading came across it: whether the first
+    /// sample stands behind a reset is seen by comparing the two.
+    pub before: Option<Arc<FloatHistogram>>,
 }
 
 impl Columns {
@@ -179,6 +182,7 @@ impl Columns {
         self.values.clear();
         self.histograms.clear();
         self.start_timestamps.clear();
+        self.before = None;
     }
 
     /// Adds a float.
@@ -274,9 +278,13 @@ impl Columns {
         let end = from + tail.partition_point(|at| *at <= range.end.as_millis());
         let start = from + tail.partition_point(|at| *at < range.start.as_millis());
         self.truncate(end);
-        let outside = from..start.clamp(from, end);
+        let start = start.clamp(from, end);
+        let outside = from..start;
         if outside.is_empty() {
             return;
+        }
+        if from == 0 {
+            self.before = self.histogram(start - 1).cloned();
         }
         self.timestamps.drain(outside.clone());
         self.values.drain(outside.clone());

@@ -1,5 +1,7 @@
 //! Instant selectors: for each step the newest sample that is not too old.
 
+mod hints;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -112,6 +114,7 @@ impl SeriesReader {
         if !self.shared.use_start_timestamps {
             columns.start_timestamps.clear();
         }
+        hints::settle(columns);
         if self.selector.statistics_only {
             let reference = self.reference.later(self.selector.behind_ms);
             keep_statistics(columns, reference, self.reach_ms() - self.left_out_ms);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use model::{CounterResetHint, FloatHistogram};
 use storage::Columns;
 
 use super::{Operator, RangeOperator, SeriesMeta, Shared};
@@ -68,8 +69,11 @@ impl RangeOperator for SubqueryOperator {
         self.input.next(&mut self.slice)?;
         for step in self.slice.present.iter() {
             let at_ms = self.grid.at(step);
-            match self.slice.histogram(step) {
-                Some(histogram) => out.push_histogram(at_ms, Arc::clone(histogram)),
+            match self.slice.histograms.get_mut(step).and_then(Option::take) {
+                Some(mut histogram) => {
+                    forget_resets(&mut histogram);
+                    out.push_histogram(at_ms, histogram);
+                }
                 None => out.push(at_ms, self.slice.values[step]),
             }
         }
@@ -79,6 +83,16 @@ impl RangeOperator for SubqueryOperator {
     fn fork(&self, series: Range<usize>) -> Option<Box<dyn RangeOperator>> {
         let input = self.input.fork(series)?;
         Some(Box::new(Self::new(input, self.grid, self.shared.clone())))
+    }
+}
+
+/// A histogram knows of resets before it among all samples, of which a subquery sees a choice.
+fn forget_resets(histogram: &mut Arc<FloatHistogram>) {
+    match histogram.counter_reset_hint {
+        CounterResetHint::Unknown | CounterResetHint::Gauge => {}
+        CounterResetHint::CounterReset | CounterResetHint::NotCounterReset => {
+            Arc::make_mut(histogram).counter_reset_hint = CounterResetHint::Unknown;
+        }
     }
 }
 
