@@ -1,8 +1,11 @@
 //! Arithmetic where Go and Rust differ.
 
-/// Go's `math.Max`: NaN if either is, and positive zero is larger than negative zero.
+/// Go's `math.Max`: infinity if either is, else NaN if either is, and positive zero is larger than
+/// negative zero.
 pub(crate) fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
         f64::NAN
     } else if a == 0.0 && b == 0.0 {
         if a.is_sign_negative() { b } else { a }
@@ -11,9 +14,12 @@ pub(crate) fn go_max(a: f64, b: f64) -> f64 {
     }
 }
 
-/// Go's `math.Min`: NaN if either is, and negative zero is smaller than positive zero.
+/// Go's `math.Min`: minus infinity if either is, else NaN if either is, and negative zero is smaller
+/// than positive zero.
 pub(crate) fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
+    if a == f64::NEG_INFINITY || b == f64::NEG_INFINITY {
+        f64::NEG_INFINITY
+    } else if a.is_nan() || b.is_nan() {
         f64::NAN
     } else if a == 0.0 && b == 0.0 {
         if a.is_sign_negative() { a } else { b }

@@ -11,7 +11,7 @@ use crate::functions::extended::{Extended, Kind};
 use crate::limits::{Reservation, SAMPLE_BYTES};
 use crate::operators::{
     BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta,
-    Shared, WindowShape, build, build_range, queryable_samples,
+    Shared, WindowShape, build, build_range, queryable_samples, without_metadata,
 };
 use crate::plan::{NodeKind, Plan, QueryTimes};
 use crate::result::{SampleValue, Series, Value, VectorSample};
@@ -115,7 +115,10 @@ fn collect_windows(
     let metas = operator.series()?;
     let mut matrix = MatrixBuilder::new(shared);
     let (mut columns, mut bounds) = (Columns::default(), Vec::new());
-    for meta in metas {
+    for mut meta in metas {
+        if meta.drop_name {
+            meta.labels = without_metadata(&meta.labels);
+        }
         operator.next(&mut columns)?;
         shape.find_bounds(&columns, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
@@ -134,7 +137,40 @@ fn collect_windows(
         let points = window_points(&shape, &columns.timestamps, &columns.values);
         matrix.push(meta, points.into_iter(), histograms.into_iter())?;
     }
-    Ok(matrix.finish())
+    let mut value = matrix.finish();
+    if let Value::Matrix(series) = &mut value {
+        merge_equal_labels(series)?;
+    }
+    Ok(value)
+}
+
+/// Joins neighbours that are one series without their names. Source: upstream
+/// `mergeSeriesWithSameLabelset`.
+fn merge_equal_labels(series: &mut Vec<Series>) -> Result<(), EngineError> {
+    let mut merged: Vec<Series> = Vec::with_capacity(series.len());
+    for next in series.drain(..) {
+        match merged.last_mut().filter(|last| last.labels == next.labels) {
+            Some(last) => {
+                last.points.extend(next.points);
+                last.histograms.extend(next.histograms);
+            }
+            None => merged.push(next),
+        }
+    }
+    for one in &mut merged {
+        one.points.sort_by_key(|(at, _)| *at);
+        one.histograms.sort_by_key(|(at, _)| *at);
+        let floats = one.points.iter().map(|(at, _)| *at);
+        let mut times: Vec<i64> = floats
+            .chain(one.histograms.iter().map(|(at, _)| *at))
+            .collect();
+        times.sort_unstable();
+        if times.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(EngineError::DuplicateLabelset);
+        }
+    }
+    *series = merged;
+    Ok(())
 }
 
 /// The points of one window, with those at its edges where these are settled.

@@ -79,5 +79,6 @@ mod tests {
         assert_eq!(clamp_max(9.0, &[4.0]), Some(4.0));
         assert!(clamp(1.0, &[f64::NAN, 4.0]).is_some_and(f64::is_nan));
         assert!(clamp_min(f64::NAN, &[4.0]).is_some_and(f64::is_nan));
+        assert_eq!(clamp_min(f64::NAN, &[f64::INFINITY]), Some(f64::INFINITY));
     }
 }

@@ -38,6 +38,7 @@ use crate::error::EngineError;
 use crate::grid::Grid;
 use crate::plan::{
     Aggregate, Binary, Common, CommonUse, Grouping, Info, Node, NodeKind, QueryTimes, Selector,
+    SelectorOutput,
 };
 
 /// What building operators depends on.
@@ -231,7 +232,8 @@ fn build_selector(
 ) -> Result<Box<dyn Operator>, EngineError> {
     let querier = context.querier(selector.read)?;
     let shared = context.shared.clone();
-    if selector.edges == WindowEdges::Smoothed {
+    // As upstream: `timestamp` and `start_timestamp` are of samples, which smoothing does not touch.
+    if selector.edges == WindowEdges::Smoothed && selector.output == SelectorOutput::Value {
         return Ok(Box::new(SmoothedOperator::new(
             (selector, pos),
             grid,
