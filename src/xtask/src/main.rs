@@ -26,6 +26,10 @@ const COMMANDS: &[Subcommand] = &[
         run: commands::promqltest::run,
     },
     Subcommand {
+        arguments: commands::differential::arguments,
+        run: commands::differential::run,
+    },
+    Subcommand {
         arguments: commands::bench::arguments,
         run: commands::bench::run,
     },

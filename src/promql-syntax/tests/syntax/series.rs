@@ -184,6 +184,15 @@ fn bad_series_descriptions() {
             "a{b=\"c\",b=\"d\"} 1",
             "1:1: parse error: duplicate label name \"b\"",
         ),
+    ] {
+        let errors = parse_series_description(description).expect_err(description);
+        assert_eq!(errors.to_string(), want, "{description}");
+    }
+}
+
+#[test]
+fn bad_histograms() {
+    for (description, want) in [
         (
             "a {{count:1 count:2}}",
             "1:1: parse error: duplicate key \"count\" in histogram",

@@ -4,6 +4,7 @@ mod histogram;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use model::number::format_general;
 use model::{FloatHistogram, Labels, PromDuration, Timestamp, is_stale_nan};
@@ -129,7 +130,7 @@ fn same_points(
         .chain(
             got.histograms
                 .iter()
-                .map(|(at, histogram)| (*at, SampleValue::Histogram(histogram.clone()))),
+                .map(|(at, histogram)| (*at, SampleValue::Histogram(Arc::clone(histogram)))),
         )
         .collect::<Vec<_>>();
     points.sort_by_key(|(at, _)| *at);
@@ -228,7 +229,7 @@ fn describe_value(value: &SampleValue) -> String {
 }
 
 fn describe_histogram(histogram: &FloatHistogram) -> String {
-    format!("{histogram:?}")
+    histogram.to_test_expression()
 }
 
 /// For people: one line per series.

@@ -4,6 +4,7 @@ mod classic;
 mod start;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{Histogram, Labels, PromDuration, Timestamp};
 use promql_syntax::SequenceValue;
@@ -162,7 +163,7 @@ fn append(series: &LoadedSeries, appender: &dyn Appender) -> Result<(), String> 
                 SequenceValue::Histogram { histogram, .. } => {
                     histograms.push(HistogramSample {
                         timestamp: point.at,
-                        histogram: Histogram::Float(histogram.clone()),
+                        histogram: Histogram::Float(Arc::clone(histogram)),
                     });
                     request.histogram_start_timestamps.push(point.start_ms);
                 }

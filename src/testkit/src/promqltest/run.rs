@@ -2,6 +2,8 @@
 
 mod check;
 
+use std::sync::Arc;
+
 use model::{PromDuration, Timestamp};
 use promql::{
     Engine, EngineOptions, NameRemoval, QueryContext, SampleValue, Series, Value, VectorSample,
@@ -282,7 +284,7 @@ fn values_at(matrix: &[Series], at: Timestamp) -> Vec<VectorSample> {
         let histogram = series.histograms.iter().find(|(time, _)| *time == at_ms);
         let value = match (float, histogram) {
             (Some((_, value)), _) => SampleValue::Float(*value),
-            (None, Some((_, histogram))) => SampleValue::Histogram(histogram.clone()),
+            (None, Some((_, histogram))) => SampleValue::Histogram(Arc::clone(histogram)),
             (None, None) => continue,
         };
         values.push(VectorSample {

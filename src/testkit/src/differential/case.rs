@@ -1,0 +1,269 @@
+//! One case: a query, its times, and the settings of the engine.
+
+use model::{Labels, PromDuration, Timestamp};
+use promql::{
+    Engine, EngineError, EngineOptions, NameRemoval, QueryContext, QueryRange, QueryResult,
+    SampleValue, Series, Value,
+};
+use promql_syntax::{Expr, ParserOptions};
+use storage::memory::MemoryStorage;
+
+use super::compare::same_value;
+use crate::reference::{
+    Dataset, Reference, ReferenceError, ReferenceSettings, ReferenceTimes, ReferenceValue,
+};
+
+/// A query with all that its result depends on but the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// The query.
+    pub query: String,
+    /// When it is evaluated.
+    pub times: ReferenceTimes,
+    /// When names are dropped.
+    pub name_removal: NameRemoval,
+    /// Whether start timestamps count.
+    pub use_start_timestamps: bool,
+}
+
+/// What became of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CaseOutcome {
+    /// Both gave the same value.
+    Same,
+    /// Both gave an error, of the same kind.
+    SameError,
+    /// Upstream's own answer depends on chance.
+    Undetermined(&'static str),
+    /// The engine answered without reading the series that make the reference fail.
+    ErrorNotReached,
+    /// They differ.
+    Different(String),
+}
+
+/// Engine, reference and data of one case.
+#[must_use]
+pub fn run_against_reference(case: &Case, data: &Dataset, storage: &MemoryStorage) -> CaseOutcome {
+    let engine = Engine::new(options(case));
+    let Ok(query) = engine.parse(&case.query) else {
+        return CaseOutcome::Different("the query does not parse".to_owned());
+    };
+    let got = evaluate(&engine, storage, case, query.expr());
+    let reference = Reference {
+        data,
+        settings: ReferenceSettings {
+            lookback_ms: engine.options().lookback_delta.as_millis(),
+            default_subquery_step_ms: engine.options().default_subquery_step.as_millis(),
+            delayed_name_removal: case.name_removal == NameRemoval::Delayed,
+            use_start_timestamps: case.use_start_timestamps,
+        },
+        times: case.times,
+    };
+    compare(reference.evaluate(query.expr()), got, query.expr())
+}
+
+fn options(case: &Case) -> EngineOptions {
+    EngineOptions {
+        parser: ParserOptions::all(),
+        name_removal: case.name_removal,
+        use_start_timestamps: case.use_start_timestamps,
+        ..EngineOptions::default()
+    }
+}
+
+fn evaluate(
+    engine: &Engine,
+    storage: &MemoryStorage,
+    case: &Case,
+    expr: &Expr,
+) -> Result<QueryResult, EngineError> {
+    let parsed = expr.clone().into();
+    let times = case.times;
+    if times.step_ms == 0 {
+        return engine.instant_parsed(storage, &parsed, times.start, QueryContext::default());
+    }
+    let range = QueryRange {
+        start: times.start,
+        end: times.end,
+        step: PromDuration::from_millis(times.step_ms),
+    };
+    engine.range_parsed(storage, &parsed, range, QueryContext::default())
+}
+
+/// The engine against an answer that somebody else gave.
+#[must_use]
+pub fn run_against_answer(
+    case: &Case,
+    answer: Result<ReferenceValue, String>,
+    storage: &MemoryStorage,
+) -> CaseOutcome {
+    let engine = Engine::new(options(case));
+    let Ok(query) = engine.parse(&case.query) else {
+        return CaseOutcome::Different("the query does not parse".to_owned());
+    };
+    match (answer, evaluate(&engine, storage, case, query.expr())) {
+        (Err(_), Err(_)) => CaseOutcome::SameError,
+        (Err(_), Ok(_)) if reads_in_part(query.expr()) => CaseOutcome::ErrorNotReached,
+        (Err(want), Ok(_)) => CaseOutcome::Different(format!("should fail with {want}")),
+        (Ok(_), Err(got)) => CaseOutcome::Different(format!("failed with {got}")),
+        (Ok(want), Ok(got)) => match difference(want, got.value) {
+            None => CaseOutcome::Same,
+            Some(difference) => CaseOutcome::Different(difference),
+        },
+    }
+}
+
+fn compare(
+    want: Result<ReferenceValue, ReferenceError>,
+    got: Result<QueryResult, EngineError>,
+    expr: &Expr,
+) -> CaseOutcome {
+    match (want, got) {
+        (Err(ReferenceError::Undetermined(why)), _) => CaseOutcome::Undetermined(why),
+        (Err(want), Err(got)) if is_kind(&want, &got) => CaseOutcome::SameError,
+        // Another error may be met first by who evaluates in another order.
+        (Err(_), Err(got))
+            if reads_in_part(expr) && !matches!(got, EngineError::Unsupported(_)) =>
+        {
+            CaseOutcome::ErrorNotReached
+        }
+        (Err(want), Err(got)) => {
+            CaseOutcome::Different(format!("error {got}, the reference has {want:?}"))
+        }
+        (Err(ReferenceError::Labels | ReferenceError::Argument | ReferenceError::Info), Ok(_))
+            if reads_in_part(expr) =>
+        {
+            CaseOutcome::ErrorNotReached
+        }
+        (Err(want), Ok(_)) => CaseOutcome::Different(format!("should fail with {want:?}")),
+        (Ok(_), Err(got)) => CaseOutcome::Different(format!("failed with {got}")),
+        (Ok(want), Ok(got)) => match difference(want, got.value) {
+            None => CaseOutcome::Same,
+            Some(difference) => CaseOutcome::Different(difference),
+        },
+    }
+}
+
+/// Operators do not read series that cannot match, and `absent` stops at the first series, so that
+/// they miss errors in others.
+fn reads_in_part(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(|node| {
+        found |= match node {
+            Expr::Binary(_) => true,
+            Expr::Call(call) => call.func.name.starts_with("absent"),
+            _ => false,
+        };
+    });
+    found
+}
+
+fn is_kind(want: &ReferenceError, got: &EngineError) -> bool {
+    match want {
+        ReferenceError::Labels => matches!(
+            got,
+            EngineError::DuplicateLabelset
+                | EngineError::DuplicateOnOneSide { .. }
+                | EngineError::ImplicitManyToOne
+                | EngineError::AmbiguousGrouping
+        ),
+        ReferenceError::Duration => matches!(got, EngineError::BadQuery(_)),
+        ReferenceError::Undetermined(_) => true,
+        ReferenceError::Argument | ReferenceError::WindowEdges | ReferenceError::Info => !matches!(
+            got,
+            EngineError::Unsupported(_) | EngineError::Storage(_) | EngineError::TooManySamples
+        ),
+    }
+}
+
+type Points = Vec<(i64, SampleValue)>;
+
+fn difference(want: ReferenceValue, got: Value) -> Option<String> {
+    match (want, got) {
+        (ReferenceValue::String(want), Value::String(got)) => {
+            (want != got).then(|| format!("got {got:?}, want {want:?}"))
+        }
+        (ReferenceValue::Vector(want), Value::Scalar { value, .. }) => {
+            let got = vec![(Labels::empty(), SampleValue::Float(value))];
+            vector_difference(want, got)
+        }
+        (ReferenceValue::Vector(want), Value::Vector(got)) => {
+            let got = got.into_iter().map(|sample| (sample.labels, sample.value));
+            vector_difference(want, got.collect())
+        }
+        (ReferenceValue::Series(want), Value::Matrix(got)) => {
+            let got = got.into_iter().map(points_of).collect();
+            matrix_difference(want, got)
+        }
+        (want, got) => Some(format!("got {got:?}, want {want:?}")),
+    }
+}
+
+fn points_of(series: Series) -> (Labels, Points) {
+    let floats = series.points.into_iter();
+    let floats = floats.map(|(at, value)| (at, SampleValue::Float(value)));
+    let histograms = series.histograms.into_iter();
+    let histograms = histograms.map(|(at, histogram)| (at, SampleValue::Histogram(histogram)));
+    let mut points: Points = floats.chain(histograms).collect();
+    points.sort_by_key(|(at, _)| *at);
+    (series.labels, points)
+}
+
+/// Compares regardless of order.
+fn vector_difference(
+    want: Vec<(Labels, SampleValue)>,
+    got: Vec<(Labels, SampleValue)>,
+) -> Option<String> {
+    let series = |vector: Vec<(Labels, SampleValue)>| {
+        let mut series: Vec<(Labels, Points)> = vector
+            .into_iter()
+            .map(|(labels, value)| (labels, vec![(0, value)]))
+            .collect();
+        series.sort_by(|a, b| a.0.cmp(&b.0));
+        series
+    };
+    matrix_difference(series(want), series(got))
+}
+
+fn matrix_difference(want: Vec<(Labels, Points)>, got: Vec<(Labels, Points)>) -> Option<String> {
+    let labels = |series: &[(Labels, Points)]| -> Vec<Labels> {
+        series.iter().map(|(labels, _)| labels.clone()).collect()
+    };
+    let (ours, theirs) = (labels(&got), labels(&want));
+    if ours != theirs {
+        let extra = ours.iter().find(|labels| !theirs.contains(labels));
+        let missing = theirs.iter().find(|labels| !ours.contains(labels));
+        return Some(format!(
+            "{} series instead of {}; too many: {}; missing: {}",
+            ours.len(),
+            theirs.len(),
+            extra.map_or_else(|| "none".to_owned(), ToString::to_string),
+            missing.map_or_else(|| "none".to_owned(), ToString::to_string),
+        ));
+    }
+    for ((labels, want), (_, got)) in want.iter().zip(&got) {
+        let times = |points: &Points| points.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+        if times(want) != times(got) {
+            let (got, want) = (times(got), times(want));
+            return Some(format!("{labels}: points at {got:?}, want {want:?}"));
+        }
+        for ((at, want), (_, got)) in want.iter().zip(got) {
+            if !same_value(want, got) {
+                let at = Timestamp::from_millis(*at);
+                return Some(format!(
+                    "{labels} at {at}: got {}, want {}",
+                    shown(got),
+                    shown(want)
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn shown(value: &SampleValue) -> String {
+    match value {
+        SampleValue::Float(value) => format!("{value:?}"),
+        SampleValue::Histogram(histogram) => histogram.to_test_expression(),
+    }
+}
