@@ -2,8 +2,9 @@
 //!
 //! The grammar and the error texts are those of upstream's `generated_parser.y`. Upstream's parser
 //! is an LALR automaton that reports a syntax error at the innermost construct with an error
-//! production; [`Context`] stands for that construct here. The look-ahead is read only when it is
-//! needed, so that errors come in upstream's order.
+//! production; [`Context`] stands for that construct here. It goes on behind that construct, skips
+//! what does not fit there, and so may find more errors: [`Parser::recover`]. The look-ahead is read
+//! only when it is needed, so that errors come in upstream's order.
 
 mod aggregate;
 mod binary;
