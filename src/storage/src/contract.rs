@@ -76,6 +76,10 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("chunk summaries are true", read::chunk_summaries_are_true),
     ("chunks can be skipped", read::chunks_can_be_skipped),
     (
+        "the newest sample of a chunk can be read alone",
+        read::newest_samples_are_those_of_chunks,
+    ),
+    (
         "selections repeat in the same order",
         read::selections_repeat_in_order,
     ),

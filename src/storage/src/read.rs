@@ -109,6 +109,14 @@ pub trait ChunkCursor {
     /// The engine failed, or stored bytes do not decode.
     fn decode(&mut self, columns: &mut Columns) -> Result<(), StorageError>;
 
+    /// As [`ChunkCursor::decode`], but may leave out all but the newest of those samples.
+    ///
+    /// # Errors
+    /// As [`ChunkCursor::decode`].
+    fn decode_newest(&mut self, columns: &mut Columns) -> Result<(), StorageError> {
+        self.decode(columns)
+    }
+
     /// Moves behind the next chunk without decoding it.
     ///
     /// # Errors

@@ -71,6 +71,14 @@ impl HeadChunk {
         }
     }
 
+    /// Time and value of the newest sample, where it is a float without more.
+    pub(crate) fn newest_float(&self) -> Option<(i64, f64)> {
+        match self {
+            Self::Floats(floats) => floats.last(),
+            Self::StartedFloats(_) | Self::Histograms(_) => None,
+        }
+    }
+
     /// Whether a sample is of the chunk's kind; an empty chunk has none.
     pub(crate) fn accepts(&self, extra: Option<&Extra>) -> bool {
         let histogram = extra.and_then(|extra| extra.histogram.as_ref());

@@ -64,11 +64,15 @@ impl EngineSeriesSet {
     }
 
     fn block(&self, number: usize) -> Result<Arc<Block>, TsdbError> {
-        let mut blocks = self.blocks.lock();
-        if let Some((_, block)) = blocks.iter().find(|(cached, _)| *cached == number) {
-            return Ok(Arc::clone(block));
+        {
+            let blocks = self.blocks.lock();
+            if let Some((_, block)) = blocks.iter().find(|(cached, _)| *cached == number) {
+                return Ok(Arc::clone(block));
+            }
         }
+        // Not under the lock: threads work on blocks of their own.
         let block = Arc::new(self.fetch(number)?);
+        let mut blocks = self.blocks.lock();
         if blocks.len() >= CACHED_BLOCKS {
             blocks.remove(0);
         }
@@ -107,18 +111,23 @@ impl EngineSeriesSet {
         let mut bound = [u8::MAX; keys::CHUNK_KEY_BYTES + 1];
         bound[..keys::CHUNK_SERIES_BYTES]
             .copy_from_slice(&keys::chunk_series(partition, (last.metric, *last_id)));
-        let mut scan = self.engine.kv.scan(kv::Family::Chunks, Some(&bound));
-        let mut positioned = false;
+        let mut scan = None;
         for (slot, (id, entry)) in series.iter().enumerate() {
-            let prefix = keys::chunk_series(partition, (entry.metric, *id));
-            if !(positioned && step_to(&mut scan, &prefix)?) {
-                scan.seek(&prefix);
-                positioned = true;
-            }
             let head_start = block.series[slot]
                 .head
                 .first()
                 .and_then(HeadChunk::first_timestamp);
+            // Sealed chunks end before the head begins.
+            if head_start.is_some_and(|start| start <= self.range.start.as_millis()) {
+                continue;
+            }
+            let prefix = keys::chunk_series(partition, (entry.metric, *id));
+            let is_new = scan.is_none();
+            let scan =
+                scan.get_or_insert_with(|| self.engine.kv.scan(kv::Family::Chunks, Some(&bound)));
+            if is_new || !step_to(scan, &prefix)? {
+                scan.seek(&prefix);
+            }
             while let Some((key, bytes)) = scan.current()? {
                 if !key.starts_with(&prefix) {
                     break;
@@ -237,6 +246,18 @@ impl ChunkCursor for EngineCursor {
         columns.trim(from, self.range);
         self.next += 1;
         Ok(())
+    }
+
+    fn decode_newest(&mut self, columns: &mut Columns) -> Result<(), StorageError> {
+        if self.summary()?.is_some()
+            && let Some((at_ms, value)) = self.head_chunk().and_then(HeadChunk::newest_float)
+            && at_ms <= self.range.end.as_millis()
+        {
+            columns.push(at_ms, value);
+            self.next += 1;
+            return Ok(());
+        }
+        self.decode(columns)
     }
 
     fn skip(&mut self) -> Result<(), StorageError> {

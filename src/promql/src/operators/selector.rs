@@ -26,6 +26,8 @@ pub(crate) struct SeriesReader {
     /// By how much windows are shorter where upstream starts to read: range selectors are read from
     /// their left edge on, although that does not belong to them.
     left_out_ms: i64,
+    /// Whether samples other than the newest at or before each instant do not matter.
+    newest_only: bool,
     labels: Reservation,
     samples: Reservation,
 }
@@ -47,6 +49,7 @@ impl SeriesReader {
             set: None,
             next_series: 0,
             left_out_ms: 1,
+            newest_only: false,
             labels,
             samples,
         }
@@ -58,6 +61,12 @@ impl SeriesReader {
             left_out_ms: 0,
             ..self
         }
+    }
+
+    /// Reads no more than instant selectors look at.
+    fn for_newest(mut self) -> Self {
+        self.newest_only = true;
+        self
     }
 
     /// The instants at which the selector looks.
@@ -92,6 +101,7 @@ impl SeriesReader {
             set: self.set.clone(),
             next_series: first_series,
             left_out_ms: self.left_out_ms,
+            newest_only: self.newest_only,
             labels: Reservation::empty(&self.shared.limits),
             samples: Reservation::empty(&self.shared.limits),
         }
@@ -106,7 +116,12 @@ impl SeriesReader {
         }
         columns.clear();
         let Some(set) = &self.set else { return Ok(()) };
-        if self.reference.step_ms() > self.reach_ms() {
+        if self.reads_newest() {
+            let mut chunks = set.chunks(index)?;
+            while chunks.summary()?.is_some() {
+                chunks.decode_newest(columns)?;
+            }
+        } else if self.reference.step_ms() > self.reach_ms() {
             self.read_sparse(set.as_ref(), index, columns)?;
         } else {
             set.read(index, columns)?;
@@ -125,6 +140,15 @@ impl SeriesReader {
             .saturating_mul(size_of::<i64>());
         let bytes = samples.saturating_mul(SAMPLE_BYTES);
         self.samples.set(bytes.saturating_add(optional), samples)
+    }
+
+    /// Whether only the newest sample that was read can matter: there is one instant, at which the
+    /// reading ends, and no window.
+    fn reads_newest(&self) -> bool {
+        // Statistics of a histogram depend on the one before.
+        self.newest_only
+            && !self.selector.statistics_only
+            && self.reference.first_ms() == self.reference.last_ms()
     }
 
     /// How long the stretch of time is that one step looks at.
@@ -181,7 +205,7 @@ impl SelectorOperator {
         shared: Shared,
     ) -> Self {
         Self {
-            reader: SeriesReader::new(selector, grid, querier, shared.clone()),
+            reader: SeriesReader::new(selector, grid, querier, shared.clone()).for_newest(),
             output: selector.output,
             shared,
             columns: Columns::default(),

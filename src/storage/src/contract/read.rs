@@ -385,6 +385,25 @@ pub(super) fn chunks_can_be_skipped(fixture: &Fixture<'_>) -> Result<(), Violati
     expect_equal("samples of all chunks", position, 1_000)
 }
 
+pub(super) fn newest_samples_are_those_of_chunks(fixture: &Fixture<'_>) -> Result<(), Violation> {
+    load_long(fixture)?;
+    for (first, last) in [(0, 7_200_000), (12_500, 333_000), (333_000, 4_970_001)] {
+        let set = select_long(fixture, first, last)?;
+        let (mut all, mut newest) = (set.chunks(0)?, set.chunks(0)?);
+        while all.summary()?.is_some() {
+            expect_equal("summary", newest.summary()?, all.summary()?)?;
+            let (mut columns, mut last) = (Columns::default(), Columns::default());
+            all.decode(&mut columns)?;
+            newest.decode_newest(&mut last)?;
+            expect_equal("time", last.timestamps.last(), columns.timestamps.last())?;
+            let bits = |columns: &Columns| columns.values.last().map(|value| value.to_bits());
+            expect_equal("value", bits(&last), bits(&columns))?;
+        }
+        expect_equal("chunk behind the last", newest.summary()?.is_none(), true)?;
+    }
+    Ok(())
+}
+
 pub(super) fn selections_repeat_in_order(fixture: &Fixture<'_>) -> Result<(), Violation> {
     load_zoo(fixture)?;
     let order = || -> Result<Vec<String>, Violation> {

@@ -15,6 +15,8 @@ use super::server::Candidate;
 /// How far behind the last sample queries end, so that no step meets a sample: whether the left
 /// edge of a window belongs to it differs between versions.
 const BEHIND_LAST_SAMPLE_MS: i64 = 7_000;
+/// Length of range queries.
+const RANGE_MS: i64 = 50 * 60_000;
 /// How often memory is looked at.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -35,7 +37,7 @@ pub(super) fn run(shape: &Shape, repeat: u32, only: Option<&str>) -> anyhow::Res
         "{} series × {} samples; milliseconds, median of {repeat}",
         shape.series, shape.samples
     )?;
-    let mut ratios = Vec::new();
+    let (mut ratios, mut differences) = (Vec::new(), Vec::new());
     let mut peaks = vec![0_u64; candidates.len()];
     print_header(&mut out, &candidates)?;
     for query in QUERIES.iter().filter(|query| is_chosen(query, only)) {
@@ -46,12 +48,20 @@ pub(super) fn run(shape: &Shape, repeat: u32, only: Option<&str>) -> anyhow::Res
         print_line(&mut out, query, &measured)?;
         if let [ours, theirs] = measured.as_slice() {
             ratios.push(ours.millis / theirs.millis);
+            if let Err(error) = compare(&ours.answer, &theirs.answer) {
+                differences.push(format!("{}: {error:#}", query.2));
+            }
         }
     }
     print_summary(&mut out, &candidates, &ratios, &peaks)?;
     for candidate in candidates {
         candidate.stop()?;
     }
+    anyhow::ensure!(
+        differences.is_empty(),
+        "answers differ:\n{}",
+        differences.join("\n")
+    );
     Ok(())
 }
 
@@ -74,16 +84,10 @@ fn measure(
     repeat: u32,
 ) -> anyhow::Result<Vec<Measured>> {
     let path = path(shape, query);
-    let measured: Vec<Measured> = candidates
+    candidates
         .iter()
         .map(|candidate| median(candidate, &path, repeat))
-        .collect::<anyhow::Result<_>>()?;
-    if let [ours, theirs] = measured.as_slice()
-        && let Err(error) = compare(&ours.answer, &theirs.answer)
-    {
-        anyhow::bail!("query {}: answers differ: {error:#}", query.2);
-    }
-    Ok(measured)
+        .collect()
 }
 
 /// The path of a query, its times included.
@@ -97,7 +101,7 @@ fn path(shape: &Shape, (_, kind, text): &(u8, Kind, &str)) -> String {
         Kind::Range => format!(
             "/api/v1/query_range?query={}&start={}&end={end}&step=15",
             encoded(text),
-            seconds(end_ms - 3_600_000)
+            seconds(end_ms - RANGE_MS)
         ),
     }
 }
