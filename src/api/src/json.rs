@@ -64,7 +64,7 @@ pub(crate) fn push_labels(labels: &Labels, out: &mut String) {
 /// Appends a timestamp as samples have it: seconds, with three decimals when there are
 /// milliseconds.
 pub(crate) fn push_timestamp(timestamp: Timestamp, out: &mut String) {
-    let _infallible = write!(out, "{timestamp}");
+    timestamp.write_seconds(out);
 }
 
 /// Appends `[timestamp,"value"]`.

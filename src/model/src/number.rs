@@ -51,7 +51,53 @@ pub fn format_exponent(value: f64) -> String {
     }
 }
 
+/// Appends the digits of a number, at least `width` of them.
+pub(crate) fn write_digits(mut number: u64, width: usize, out: &mut String) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    while number > 0 || digits.len() - first < width {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    out.extend(digits[first..].iter().map(|digit| char::from(*digit)));
+}
+
+/// Writes numbers of at most 15 digits, four of them behind the point: most that are measured.
+/// `false` for any other. No two decimals of so few digits are the same float, so that the one found
+/// is the shortest form.
+fn write_short(value: f64, out: &mut String) -> bool {
+    const DECIMALS: usize = 4;
+    const SCALE: f64 = 1e4;
+    const LARGEST: f64 = 1e11;
+    let scaled = (value.abs() * SCALE).round();
+    // NaN is not below.
+    let is_short = scaled < LARGEST * SCALE && scaled / SCALE == value.abs();
+    if !is_short {
+        return false;
+    }
+    if value.is_sign_negative() {
+        out.push('-');
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number from 0 to 1e15"
+    )]
+    let scaled = scaled as u64;
+    write_digits(scaled / 10_000, 1, out);
+    if !scaled.is_multiple_of(10_000) {
+        out.push('.');
+        write_digits(scaled % 10_000, DECIMALS, out);
+        out.truncate(out.trim_end_matches('0').len());
+    }
+    true
+}
+
 fn write_plain(value: f64, out: &mut String) {
+    if write_short(value, out) {
+        return;
+    }
     if value.is_nan() {
         out.push_str("NaN");
     } else if value.is_infinite() {
@@ -208,6 +254,45 @@ fn round_half_even(mantissa: u128, dropped: i64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_numbers_are_written_as_all_others() {
+        let mut noise = 1_u64;
+        for _ in 0..20_000 {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let random = (noise >> 33) as f64;
+            for value in [
+                random,
+                random / 100.0,
+                -random / 8.0,
+                random * 1e-4,
+                random / 3.0,
+            ] {
+                for scale in [1.0, 1e-3, 1e5, 1e9] {
+                    let value = value * scale;
+                    let mut out = String::new();
+                    write_plain(value, &mut out);
+                    assert_eq!(out, value.to_string());
+                }
+            }
+        }
+        for value in [
+            0.0,
+            -0.0,
+            1e11,
+            99_999_999_999.999_9,
+            123.4567,
+            0.00005,
+            1e15,
+            1.5,
+        ] {
+            let mut out = String::new();
+            write_plain(value, &mut out);
+            assert_eq!(out, format!("{value}"));
+        }
+    }
 
     #[test]
     fn formats_as_go() {

@@ -73,6 +73,21 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Appends what [`fmt::Display`] gives, without going through a formatter.
+    pub fn write_seconds(self, out: &mut String) {
+        if self.0 < 0 {
+            out.push('-');
+        }
+        let (seconds, millis) = (self.0.unsigned_abs() / 1000, self.0.unsigned_abs() % 1000);
+        crate::number::write_digits(seconds, 1, out);
+        if millis > 0 {
+            out.push('.');
+            crate::number::write_digits(millis, 3, out);
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// Whole seconds, with three decimals when there are milliseconds: the form of the HTTP API.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

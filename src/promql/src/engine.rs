@@ -1,6 +1,7 @@
 //! The engine: from a query's text to its result.
 
 mod collect;
+mod stack;
 mod trace;
 
 use std::sync::Arc;
@@ -13,11 +14,11 @@ use storage::Queryable;
 use crate::annotations::{Annotations, Notes};
 use crate::error::EngineError;
 use crate::explain::{Analysis, PlanTrace};
-use crate::limits::{Limits, StopCheck};
+use crate::limits::{Limits, Reservation, StopCheck};
 use crate::operators::{BuildContext, Meter, NameRemoval, Shared, TypeLabels};
 use crate::optimise::{Optimiser, optimise};
 use crate::plan::{
-    Plan, PlanOptions, QueryTimes, build, mark_pipelines, number_nodes, resolve_ranges,
+    Plan, PlanOptions, QueryTimes, build, mark_pipelines, number_nodes, resolve_ranges, too_deep,
 };
 use crate::result::{QueryResult, QueryStats, Value};
 use trace::Tracer;
@@ -243,7 +244,9 @@ impl Engine {
         context: &QueryContext,
     ) -> Result<Option<PlanTrace>, EngineError> {
         let mut tracer = Tracer::default();
-        let plan = self.plan(query, times_of(times)?, context, Some(&mut tracer))?;
+        let times = times_of(times)?;
+        refuse_deeper(query, stack::ORDINARY_DEPTH)?;
+        let plan = self.plan(query, times, context, Some(&mut tracer))?;
         Ok(plan.and_then(|plan| tracer.finish(&plan, &|_| None)))
     }
 
@@ -260,6 +263,7 @@ impl Engine {
         stopwatch: SharedStopwatch,
     ) -> Result<Analysis, EngineError> {
         let times = times_of(times)?;
+        refuse_deeper(query, stack::ORDINARY_DEPTH)?;
         let mut tracer = Tracer::default();
         let Some(mut plan) = self.plan(query, times, &context, Some(&mut tracer))? else {
             return Ok(Analysis {
@@ -293,6 +297,7 @@ impl Engine {
                 .lookback_delta
                 .unwrap_or(self.options.lookback_delta),
             default_subquery_step: self.options.default_subquery_step,
+            max_depth: stack::MAX_DEPTH,
         };
         let Some(mut plan) = build(&query.expr, &options)? else {
             return Ok(None);
@@ -313,6 +318,19 @@ impl Engine {
     }
 
     fn run(
+        &self,
+        storage: &dyn Queryable,
+        query: &ParsedQuery,
+        times: QueryTimes,
+        context: QueryContext,
+    ) -> Result<QueryResult, EngineError> {
+        if refuse_deeper(query, stack::MAX_DEPTH)? > stack::ORDINARY_DEPTH {
+            return stack::on_large_stack(|| self.run_here(storage, query, times, context));
+        }
+        self.run_here(storage, query, times, context)
+    }
+
+    fn run_here(
         &self,
         storage: &dyn Queryable,
         query: &ParsedQuery,
@@ -352,6 +370,8 @@ impl Engine {
             use_start_timestamps: self.options.use_start_timestamps,
         };
         shared.limits.check_before()?;
+        let stack_bytes = stack::stack_bytes(stack::depth(&run.query.expr));
+        let _stack = Reservation::bytes(&shared.limits, stack_bytes)?;
         let mut build_context = BuildContext::new(storage, shared.clone(), run.times);
         if let Some(meter) = run.meter {
             build_context.measure(meter);
@@ -374,6 +394,15 @@ struct Run<'a> {
     query: &'a ParsedQuery,
     times: QueryTimes,
     meter: Option<Meter>,
+}
+
+/// How deep a query is nested, unless that is too deep.
+fn refuse_deeper(query: &ParsedQuery, most: usize) -> Result<usize, EngineError> {
+    let depth = stack::depth(&query.expr);
+    if depth > most {
+        return Err(too_deep(most));
+    }
+    Ok(depth)
 }
 
 /// The result of a range query that ends before it starts.

@@ -68,6 +68,9 @@ pub enum EngineError {
     /// `info()` cannot tell which labels to add.
     #[error("{0}")]
     Info(InfoError),
+    /// There is no thread for a query that needs one of its own.
+    #[error("starting a thread for a deep query: {0}")]
+    NoThread(String),
     /// The engine does not know how to evaluate a part of the query.
     #[error("{0} is not supported")]
     Unsupported(String),
@@ -178,6 +181,7 @@ impl EngineError {
             | Self::BadParameter(_)
             | Self::Function(_)
             | Self::Info(_)
+            | Self::NoThread(_)
             | Self::Unsupported(_) => ErrorKind::Execution,
         }
     }

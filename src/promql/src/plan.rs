@@ -13,7 +13,7 @@ use model::{Matcher, PromDuration, TimeRange};
 use promql_syntax::ast::{AggregateOp, BinaryOp, PosRange, ValueType, VectorMatching, WindowEdges};
 use promql_syntax::functions::Function;
 
-pub(crate) use build::build;
+pub(crate) use build::{build, too_deep};
 pub(crate) use pipelines::{Pipeline, mark_pipelines};
 pub(crate) use ranges::resolve_ranges;
 
@@ -43,6 +43,8 @@ pub(crate) struct PlanOptions {
     pub(crate) times: QueryTimes,
     pub(crate) lookback: PromDuration,
     pub(crate) default_subquery_step: PromDuration,
+    /// How deep expressions may be nested, as plans are walked by recursion.
+    pub(crate) max_depth: usize,
 }
 
 /// A query, ready to be optimised and run.

@@ -80,6 +80,19 @@ pub trait SeriesSet: Send + Sync {
     /// The engine failed.
     fn chunks(&self, index: usize) -> Result<Box<dyn ChunkCursor + '_>, StorageError>;
 
+    /// As [`SeriesSet::read`], but may leave out all but the newest sample.
+    ///
+    /// # Errors
+    /// The engine failed.
+    fn read_newest(&self, index: usize, columns: &mut Columns) -> Result<(), StorageError> {
+        columns.clear();
+        let mut cursor = self.chunks(index)?;
+        while cursor.summary()?.is_some() {
+            cursor.decode_newest(columns)?;
+        }
+        Ok(())
+    }
+
     /// Reads all samples of series `index` into `columns`, which is cleared first.
     ///
     /// # Errors

@@ -132,6 +132,13 @@ impl Head {
         }
     }
 
+    /// Time and value of a series' newest published sample, where it is unsealed and a float
+    /// without more.
+    pub(crate) fn newest_float(&self, series: u32) -> Option<(i64, f64)> {
+        let shard = self.shards[shard_of(series)].lock();
+        shard.series.get(slot_of(series))?.open.newest_float()
+    }
+
     /// Unsealed chunks of a series, oldest first.
     pub(crate) fn snapshot(&self, series: u32) -> Vec<HeadChunk> {
         let shard = self.shards[shard_of(series)].lock();

@@ -295,6 +295,14 @@ impl Open {
         }
     }
 
+    /// As [`HeadChunk::newest_float`].
+    pub(crate) fn newest_float(&self) -> Option<(i64, f64)> {
+        match self {
+            Self::Floats(floats) => floats.last(),
+            Self::Rich(rich) => rich.chunk.newest_float(),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -173,6 +173,22 @@ impl SeriesSet for EngineSeriesSet {
         self.series[index].1.labels.clone()
     }
 
+    fn read_newest(&self, index: usize, columns: &mut Columns) -> Result<(), StorageError> {
+        columns.clear();
+        let (id, _) = &self.series[index];
+        if let Some((at_ms, value)) = self.engine.head.newest_float(*id)
+            && self.range.contains(Timestamp::from_millis(at_ms))
+        {
+            columns.push(at_ms, value);
+            return Ok(());
+        }
+        let mut cursor = self.chunks(index)?;
+        while cursor.summary()?.is_some() {
+            cursor.decode_newest(columns)?;
+        }
+        Ok(())
+    }
+
     fn chunks(&self, index: usize) -> Result<Box<dyn ChunkCursor + '_>, StorageError> {
         let block = self.block(index / SERIES_PER_BLOCK)?;
         let slot = index % SERIES_PER_BLOCK;

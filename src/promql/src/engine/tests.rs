@@ -336,6 +336,36 @@ fn a_stale_marker_in_the_middle_of_far_steps_is_seen() {
 }
 
 #[test]
+fn long_chains_run_and_longer_ones_are_refused() {
+    let storage = load(&["a 1+0x10"]);
+    let chain = |operator: &str, terms: usize| vec!["a"; terms].join(operator);
+    for query in [
+        chain(" or ", 4_900),
+        chain(" + ", 4_900),
+        ["a".to_owned(), " + 1".repeat(4_900)].concat(),
+    ] {
+        let result = run_range(&Engine::default(), &storage, &query).expect("not too deep");
+        assert_ne!(result.value, Value::Matrix(Vec::new()));
+    }
+    for terms in [5_100, 90_000] {
+        let error = run_range(&Engine::default(), &storage, &chain(" or ", terms));
+        assert_eq!(
+            error.expect_err("too deep").to_string(),
+            "expression is nested more than 5000 levels deep"
+        );
+    }
+    // Walking a plan as a tree is left to others, on their stacks.
+    let engine = Engine::default();
+    let query = engine.parse(&chain(" or ", 1_100)).expect("parses");
+    let times = EvaluationTimes::Range(ten_minutes());
+    let error = engine.explain(&query, times, &QueryContext::default());
+    assert_eq!(
+        error.expect_err("too deep").to_string(),
+        "expression is nested more than 1000 levels deep"
+    );
+}
+
+#[test]
 fn deep_queries_neither_fail_nor_exhaust_the_stack() {
     let storage = load(&["a 1+0x10"]);
     // The parser allows fewer levels of brackets than a tree may have.

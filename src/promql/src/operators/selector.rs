@@ -117,10 +117,7 @@ impl SeriesReader {
         columns.clear();
         let Some(set) = &self.set else { return Ok(()) };
         if self.reads_newest() {
-            let mut chunks = set.chunks(index)?;
-            while chunks.summary()?.is_some() {
-                chunks.decode_newest(columns)?;
-            }
+            set.read_newest(index, columns)?;
         } else if self.reference.step_ms() > self.reach_ms() {
             self.read_sparse(set.as_ref(), index, columns)?;
         } else {

@@ -10,6 +10,8 @@ use promql_syntax::ast::ValueType;
 use crate::grid::Grid;
 use crate::plan::{Common, CommonUse, Node, NodeKind, Plan, resolve_ranges};
 
+/// Readers of one computation; more get one more, as each has to know of all others.
+const MAX_READERS: usize = 32;
 /// Taking out one part can leave another without its equal; more rounds than this are not tried.
 const MAX_ROUNDS: usize = 4;
 
@@ -38,6 +40,7 @@ pub(super) fn apply(plan: &mut Plan) {
                 classes: &classes,
                 refused: &refused,
                 numbers: HashMap::new(),
+                next_number: 1,
                 next_node: 0,
             };
             rewrite.node(&mut plan.root);
@@ -151,8 +154,9 @@ impl Found<'_> {
 struct Rewrite<'a> {
     classes: &'a Classes,
     refused: &'a HashSet<usize>,
-    /// The number of each shared class.
-    numbers: HashMap<usize, usize>,
+    /// The number of each shared class, and how many readers it has.
+    numbers: HashMap<usize, (usize, usize)>,
+    next_number: usize,
     next_node: usize,
 }
 
@@ -162,13 +166,7 @@ impl Rewrite<'_> {
         self.next_node += 1;
         if let Some(class) = self.classes.shared(place, self.refused) {
             self.next_node += self.classes.below[place];
-            let next = self.numbers.len() + 1;
-            let number = *self.numbers.entry(class).or_insert(next);
-            let purpose = if number == next {
-                CommonUse::First
-            } else {
-                CommonUse::Again
-            };
+            let (number, purpose) = self.next_reader(class);
             node.wrap(|expr| {
                 NodeKind::Common(Common {
                     number,
@@ -181,5 +179,18 @@ impl Rewrite<'_> {
         for child in node.children_mut() {
             self.node(child);
         }
+    }
+
+    fn next_reader(&mut self, class: usize) -> (usize, CommonUse) {
+        if let Some((number, readers)) = self.numbers.get_mut(&class)
+            && *readers < MAX_READERS
+        {
+            *readers += 1;
+            return (*number, CommonUse::Again);
+        }
+        let number = self.next_number;
+        self.next_number += 1;
+        self.numbers.insert(class, (number, 1));
+        (number, CommonUse::First)
     }
 }

@@ -16,9 +16,6 @@ use super::{
 use crate::error::{EngineError, FunctionError};
 use crate::grid::Grid;
 
-/// How deep expressions may be nested. Plans are walked recursively.
-const MAX_DEPTH: usize = promql_syntax::DEFAULT_MAX_DEPTH;
-
 /// Builds the plan of a query; `None` when it has no step, because it ends before it starts.
 pub(crate) fn build(expr: &Expr, options: &PlanOptions) -> Result<Option<Plan>, EngineError> {
     let times = options.times;
@@ -39,6 +36,11 @@ pub(crate) fn build(expr: &Expr, options: &PlanOptions) -> Result<Option<Plan>, 
     Ok(grid.map(|grid| Plan { root, grid }))
 }
 
+/// The refusal of a query that is nested deeper than `most` levels.
+pub(crate) fn too_deep(most: usize) -> EngineError {
+    EngineError::BadQuery(format!("expression is nested more than {most} levels deep"))
+}
+
 struct Builder<'a> {
     options: &'a PlanOptions,
     depth: usize,
@@ -47,10 +49,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn node(&mut self, expr: &Expr) -> Result<Node, EngineError> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(EngineError::BadQuery(format!(
-                "expression is nested more than {MAX_DEPTH} levels deep"
-            )));
+        if self.depth > self.options.max_depth {
+            return Err(too_deep(self.options.max_depth));
         }
         let node = self.node_unguarded(expr);
         self.depth -= 1;

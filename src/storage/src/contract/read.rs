@@ -400,6 +400,14 @@ pub(super) fn newest_samples_are_those_of_chunks(fixture: &Fixture<'_>) -> Resul
             expect_equal("value", bits(&last), bits(&columns))?;
         }
         expect_equal("chunk behind the last", newest.summary()?.is_none(), true)?;
+        let (mut whole, mut last) = (Columns::default(), Columns::default());
+        set.read(0, &mut whole)?;
+        set.read_newest(0, &mut last)?;
+        expect_equal(
+            "newest time",
+            last.timestamps.last(),
+            whole.timestamps.last(),
+        )?;
     }
     Ok(())
 }
