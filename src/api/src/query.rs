@@ -1,6 +1,7 @@
 //! `query` and `query_range`: parameters, waiting in line, evaluation off the async runtime.
 
 pub(crate) mod active;
+pub(crate) mod explain;
 pub(crate) mod log;
 mod metrics;
 mod queue;
@@ -17,6 +18,7 @@ use promql::{EvaluationTimes, QueryRange};
 use crate::envelope::ApiError;
 use crate::form::Form;
 use crate::params;
+use explain::ExplainFormat;
 use log::Origin;
 pub(crate) use run::Queries;
 
@@ -32,6 +34,8 @@ pub(crate) struct QueryRequest {
     lookback: Option<PromDuration>,
     limit: Option<usize>,
     stats: Stats,
+    /// Whether the answer says how the query ran, instead of its result.
+    analyze: Option<ExplainFormat>,
     origin: Origin,
 }
 
@@ -135,6 +139,7 @@ impl QueryRequest {
             lookback,
             limit: None,
             stats,
+            analyze: None,
             origin: Origin::default(),
         })
     }

@@ -10,12 +10,12 @@ use base::MemoryShare;
 use bytes::Bytes;
 use http::StatusCode;
 use model::{Labels, Timestamp};
-use promql::{QueryResult, SampleValue, Series, Value, VectorSample};
+use promql::{QueryResult, QueryStats, SampleValue, Series, StepStats, Value, VectorSample};
 
 use crate::envelope::{MAX_ANNOTATIONS, json_response};
 use crate::json::{
-    Escape, Object, push_histogram_point, push_labels, push_number, push_point, push_string,
-    push_strings,
+    Escape, Object, push_array, push_histogram_point, push_labels, push_number, push_point,
+    push_string, push_strings,
 };
 
 /// Size at which a piece is handed on.
@@ -274,7 +274,12 @@ pub(crate) struct Timings {
 }
 
 /// The value of `stats`.
-pub(crate) fn push_stats(timings: Timings, stats: &promql::QueryStats, out: &mut String) {
+pub(crate) fn push_stats(
+    timings: Timings,
+    stats: &QueryStats,
+    steps: Option<&StepStats>,
+    out: &mut String,
+) {
     let mut object = Object::begin(out);
     let total_seconds = timings.preparation_seconds + timings.evaluation_seconds;
     let mut times = Object::begin(object.key("timings"));
@@ -288,12 +293,38 @@ pub(crate) fn push_stats(timings: Timings, stats: &promql::QueryStats, out: &mut
         .number("execTotalTime", timings.queue_seconds + total_seconds);
     times.end();
     let mut samples = Object::begin(object.key("samples"));
+    if let Some(steps) = steps {
+        let out = samples.key("totalQueryableSamplesPerStep");
+        push_steps(steps, &steps.queryable_samples, out);
+    }
+    samples.integer("totalQueryableSamples", stats.queryable_samples);
+    if let Some(steps) = steps {
+        push_steps(
+            steps,
+            &steps.samples_read,
+            samples.key("samplesReadPerStep"),
+        );
+    }
     samples
-        .integer("totalQueryableSamples", stats.queryable_samples)
         .integer("samplesRead", stats.samples_read)
         .integer("peakSamples", stats.peak_samples);
     samples.end();
     object.end();
+}
+
+/// Appends `[[timestamp,count],…]`.
+fn push_steps(steps: &StepStats, counts: &[u64], out: &mut String) {
+    push_array(
+        steps.times_ms.iter().zip(counts),
+        out,
+        |(at_ms, count), out| {
+            out.push('[');
+            push_number(Timestamp::from_millis(*at_ms).as_seconds(), out);
+            out.push(',');
+            out.push_str(&count.to_string());
+            out.push(']');
+        },
+    );
 }
 
 #[cfg(test)]

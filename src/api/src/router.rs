@@ -82,6 +82,11 @@ fn api_routes(routes: Routes, parts: &Parts) -> Routes {
         .add(api("/api/v1/query", GET_POST), query::instant, &queries)
         .add(api("/api/v1/query_range", GET_POST), query::range, &queries)
         .add(
+            api("/api/firewatch/v1/query/explain", GET_POST),
+            query::explain::explain,
+            &queries,
+        )
+        .add(
             api("/api/v1/query_exemplars", GET_POST),
             expressions::query_exemplars,
             parts,

@@ -79,6 +79,8 @@ pub struct QueryContext {
     pub stop: Option<StopCheck>,
     /// The query's part of what all queries may hold together; it grows as needed.
     pub memory: Option<Arc<MemoryShare>>,
+    /// Whether samples are counted for every step, if [`EngineOptions::per_step_stats`] allows it.
+    pub per_step_stats: bool,
 }
 
 /// A parsed query with its text, which messages refer to.
@@ -355,15 +357,17 @@ impl Engine {
         run: Run<'_>,
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
+        let mut limits = Limits::new(
+            self.options.max_query_bytes,
+            self.options.max_samples,
+            context.stop,
+        )
+        .with_share(context.memory);
+        if self.options.per_step_stats && context.per_step_stats {
+            limits = limits.count_steps(run.plan.grid);
+        }
         let shared = Shared {
-            limits: Arc::new(
-                Limits::new(
-                    self.options.max_query_bytes,
-                    self.options.max_samples,
-                    context.stop,
-                )
-                .with_share(context.memory),
-            ),
+            limits: Arc::new(limits),
             notes: Arc::new(Notes::new(&run.query.text)),
             name_removal: self.options.name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
@@ -384,6 +388,7 @@ impl Engine {
             value,
             annotations: shared.notes.take(),
             stats: shared.limits.stats(),
+            step_stats: shared.limits.step_stats(),
         })
     }
 }
@@ -411,6 +416,7 @@ fn no_steps() -> QueryResult {
         value: Value::Matrix(Vec::new()),
         annotations: Annotations::default(),
         stats: QueryStats::default(),
+        step_stats: None,
     }
 }
 

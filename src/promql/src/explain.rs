@@ -94,6 +94,20 @@ impl PlanTrace {
     }
 }
 
+impl fmt::Display for PlanTrace {
+    /// The plan before the rules, after each one that changed it, and as it is run.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n\nbefore the rules\n{}", self.steps, self.built)?;
+        for rule in &self.rules {
+            match rule.changed {
+                true => writeln!(f, "after rule {}\n{}", rule.rule, rule.plan)?,
+                false => writeln!(f, "after rule {}: the same\n", rule.rule)?,
+            }
+        }
+        write!(f, "as it is run\n{}", self.optimised)
+    }
+}
+
 impl fmt::Display for PlanSteps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let first = self.first.as_millis();

@@ -25,4 +25,4 @@ pub use explain::{Analysis, OperatorUsage, PlanSteps, PlanTrace, PlanTree, RuleT
 pub use limits::{StopCheck, StopReason};
 pub use operators::{NameRemoval, TypeLabels};
 pub use optimise::Optimiser;
-pub use result::{QueryResult, QueryStats, SampleValue, Series, Value, VectorSample};
+pub use result::{QueryResult, QueryStats, SampleValue, Series, StepStats, Value, VectorSample};

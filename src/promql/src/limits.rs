@@ -1,13 +1,18 @@
 //! What a query may use: bytes, samples, time. Every buffer that grows with the data is reserved
 //! here first, so that a query fails before the process does.
 
+mod steps;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::MemoryShare;
 
 use crate::error::EngineError;
+use crate::grid::Grid;
+use crate::result::StepStats;
 use crate::slice::SeriesSlice;
+use steps::StepCounts;
 
 /// Why a query has to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +52,7 @@ pub(crate) struct Limits {
     peak_samples: AtomicU64,
     queryable_samples: AtomicU64,
     samples_read: AtomicU64,
+    steps: Option<StepCounts>,
 }
 
 impl Limits {
@@ -62,7 +68,24 @@ impl Limits {
             peak_samples: AtomicU64::new(0),
             queryable_samples: AtomicU64::new(0),
             samples_read: AtomicU64::new(0),
+            steps: None,
         }
+    }
+
+    /// Counts samples for every step of `grid`, too.
+    pub(crate) fn count_steps(self, grid: Grid) -> Self {
+        let steps = Some(StepCounts::new(grid));
+        Self { steps, ..self }
+    }
+
+    /// Counters of every step, where somebody asked for them.
+    pub(crate) fn steps(&self) -> Option<&StepCounts> {
+        self.steps.as_ref()
+    }
+
+    /// What the query has cost at every step, where somebody asked for it.
+    pub(crate) fn step_stats(&self) -> Option<StepStats> {
+        self.steps.as_ref().map(StepCounts::stats)
     }
 
     /// Counts the query's memory against a budget of all queries, too.

@@ -15,6 +15,20 @@ pub struct QueryResult {
     pub annotations: Annotations,
     /// What the query cost.
     pub stats: QueryStats,
+    /// What it cost at every step, where that was asked for.
+    pub step_stats: Option<StepStats>,
+}
+
+/// What a query cost at every step. The lists have the same length, and each adds up to the count of
+/// the whole query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepStats {
+    /// The steps, in milliseconds since the epoch.
+    pub times_ms: Vec<i64>,
+    /// As [`QueryStats::queryable_samples`].
+    pub queryable_samples: Vec<u64>,
+    /// As [`QueryStats::samples_read`].
+    pub samples_read: Vec<u64>,
 }
 
 /// A PromQL value.

@@ -244,6 +244,15 @@ impl SeriesSlice {
         beside.fold(self.present.count(), usize::saturating_add)
     }
 
+    /// The steps that have a point, and as how many samples each counts.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let size = |step| {
+            self.histogram(step)
+                .map_or(1, |it| it.size_in_samples().max(1))
+        };
+        self.present.iter().map(move |step| (step, size(step)))
+    }
+
     /// Removes the points that are histograms; says whether there was one.
     pub(crate) fn keep_floats(&mut self) -> bool {
         if self.histograms.is_empty() {

@@ -12,6 +12,7 @@ pub mod flags;
 mod host;
 mod logging;
 mod process;
+mod query_command;
 mod reload;
 mod run;
 mod scraping;

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, StartError};
 use crate::flags::Options;
-use crate::{build, logging};
+use crate::{build, logging, query_command};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -18,6 +18,13 @@ const WRONG_INPUT: u8 = 2;
 
 /// Runs the program with these arguments, its name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments
+        .get(1)
+        .is_some_and(|verb| verb == query_command::VERB)
+    {
+        return query_command::main(arguments.into_iter().skip(1));
+    }
     let options = match Options::parse(arguments) {
         Ok(options) => options,
         Err(exit) => return ExitCode::from(exit.print()),

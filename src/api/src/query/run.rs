@@ -6,16 +6,17 @@ use std::time::Duration;
 use axum::response::Response;
 use base::ErrorKind;
 use model::{PromDuration, Timestamp};
+use promql::explain::Analysis;
 use promql::{
-    EngineError, EvaluationTimes, QueryContext, QueryResult, QueryStats, StopCheck, StopReason,
+    EngineError, EvaluationTimes, QueryContext, QueryStats, StepStats, StopCheck, StopReason,
 };
 
 use super::log::LoggedQuery;
 use super::metrics::{Counted, QueryMetrics};
 use super::queue::{QueryQueue, Turn};
-use super::{QueryRequest, Stats};
+use super::{QueryRequest, Stats, explain};
 use crate::cancel::CancelOnDrop;
-use crate::envelope::ApiError;
+use crate::envelope::{ApiError, MAX_ANNOTATIONS};
 use crate::parts::{Parts, Storage};
 use crate::reply::{Reply, Timings, push_stats};
 
@@ -27,7 +28,7 @@ const STATS_DEPRECATED: &str =
 
 /// Runs queries, so many at a time.
 pub(crate) struct Queries {
-    parts: Parts,
+    pub(super) parts: Parts,
     queue: QueryQueue,
     metrics: QueryMetrics,
 }
@@ -126,7 +127,7 @@ impl Pending {
         let pool = queries.parts.ingest_pool.clone();
         // Off the async runtime; when that pool is full, a line of the log is the least of it.
         let _unlogged = pool.spawn(move || {
-            let stats = stats_text(timings, &QueryStats::default());
+            let stats = stats_text(timings, &QueryStats::default(), None);
             queries.log(&request, &stats, Some(&error));
         });
         told
@@ -164,13 +165,14 @@ impl Pending {
             stop: Some(stop),
             lookback_delta: request.lookback,
             memory: Some(Arc::clone(&turn.memory)),
+            per_step_stats: request.stats == Stats::PerStep,
         };
         match queries.evaluate(storage, &request, context, &mut timings) {
-            Ok(result) => Ok(queries.respond(result, &request, timings, turn)),
+            Ok(analysis) => Ok(queries.respond(analysis, &request, timings, turn)),
             Err(error) => {
                 // As upstream: what does not parse never counts as a query.
                 if error.kind() != ErrorKind::BadData {
-                    let stats = stats_text(timings, &QueryStats::default());
+                    let stats = stats_text(timings, &QueryStats::default(), None);
                     queries.log(&request, &stats, Some(&error));
                 }
                 Err(engine_error(&error))
@@ -194,16 +196,31 @@ impl Queries {
         request: &QueryRequest,
         context: QueryContext,
         timings: &mut Timings,
-    ) -> Result<QueryResult, EngineError> {
+    ) -> Result<Analysis, EngineError> {
         let (engine, queryable) = (&self.parts.engine, &*storage.queryable);
         let stopwatch = &self.parts.stopwatch;
         let begun = stopwatch.elapsed();
         let query = engine.parse(&request.query);
         let parsed = stopwatch.elapsed();
         timings.preparation_seconds = parsed.saturating_sub(begun).as_secs_f64();
-        let result = query.and_then(|query| match request.times {
-            EvaluationTimes::Instant(at) => engine.instant_parsed(queryable, &query, at, context),
-            EvaluationTimes::Range(range) => engine.range_parsed(queryable, &query, range, context),
+        let result = query.and_then(|query| {
+            let times = request.times;
+            if request.analyze.is_some() {
+                let stopwatch = Arc::clone(stopwatch);
+                return engine.analyze(queryable, &query, times, context, stopwatch);
+            }
+            let result = match times {
+                EvaluationTimes::Instant(at) => {
+                    engine.instant_parsed(queryable, &query, at, context)
+                }
+                EvaluationTimes::Range(range) => {
+                    engine.range_parsed(queryable, &query, range, context)
+                }
+            };
+            Ok(Analysis {
+                result: result?,
+                trace: None,
+            })
         });
         timings.evaluation_seconds = stopwatch.elapsed().saturating_sub(parsed).as_secs_f64();
         let metrics = &self.metrics;
@@ -213,7 +230,7 @@ impl Queries {
         metrics
             .evaluation_seconds
             .observe(timings.evaluation_seconds);
-        if let Ok(result) = &result {
+        if let Ok(Analysis { result, .. }) = &result {
             metrics.samples.add(result.stats.queryable_samples);
             metrics.samples_read.add(result.stats.samples_read);
         }
@@ -222,7 +239,7 @@ impl Queries {
 
     fn respond(
         &self,
-        mut result: QueryResult,
+        analysis: Analysis,
         request: &QueryRequest,
         timings: Timings,
         turn: &Turn,
@@ -231,8 +248,13 @@ impl Queries {
             EvaluationTimes::Instant(at) => at,
             EvaluationTimes::Range(range) => range.start,
         };
-        let stats = stats_text(timings, &result.stats);
+        let Analysis { mut result, trace } = analysis;
+        let stats = stats_text(timings, &result.stats, result.step_stats.as_ref());
         self.log(request, &stats, None);
+        if let Some(format) = request.analyze {
+            let warnings = result.annotations.limited(MAX_ANNOTATIONS).warnings;
+            return explain::respond(trace.as_ref(), Some(&stats), &warnings, format);
+        }
         if request.stats == Stats::WantedByOtherName {
             result
                 .annotations
@@ -251,14 +273,14 @@ impl Queries {
     }
 }
 
-fn stats_text(timings: Timings, stats: &QueryStats) -> String {
+fn stats_text(timings: Timings, stats: &QueryStats, steps: Option<&StepStats>) -> String {
     let mut text = String::new();
-    push_stats(timings, stats, &mut text);
+    push_stats(timings, stats, steps, &mut text);
     text
 }
 
 /// What is wrong with the text of a query is told as a wrong parameter.
-fn engine_error(error: &EngineError) -> ApiError {
+pub(super) fn engine_error(error: &EngineError) -> ApiError {
     match error.kind() {
         ErrorKind::BadData => ApiError::parameter("query", error),
         kind => ApiError::new(kind, error.to_string()),

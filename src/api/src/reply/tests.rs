@@ -1,7 +1,7 @@
 //! Replies as whole texts, and cut into pieces.
 
 use model::{FloatHistogram, Span};
-use promql::{Annotations, QueryStats};
+use promql::Annotations;
 
 use super::*;
 
@@ -11,6 +11,7 @@ fn reply(value: Value) -> Reply {
         value,
         annotations,
         stats: QueryStats::default(),
+        step_stats: None,
     };
     Reply::new(result, Timestamp::from_millis(1_050), None)
 }
@@ -193,10 +194,26 @@ fn stats_have_upstreams_shape() {
         preparation_seconds: 0.125,
         evaluation_seconds: 1.5,
     };
-    let mut out = String::new();
-    push_stats(timings, &stats, &mut out);
-    assert_eq!(
-        out,
-        r#"{"timings":{"evalTotalTime":1.625,"resultSortTime":0,"queryPreparationTime":0.125,"innerEvalTime":1.5,"execQueueTime":0.25,"execTotalTime":1.875},"samples":{"totalQueryableSamples":3,"samplesRead":2,"peakSamples":1}}"#
-    );
+    let written = |steps| {
+        let mut out = String::new();
+        push_stats(timings, &stats, steps, &mut out);
+        out
+    };
+    let plain = r#"{"timings":{"evalTotalTime":1.625,"resultSortTime":0,"queryPreparationTime":0.125,"innerEvalTime":1.5,"execQueueTime":0.25,"execTotalTime":1.875},"samples":{"totalQueryableSamples":3,"samplesRead":2,"peakSamples":1}}"#;
+    assert_eq!(written(None), plain);
+    let steps = StepStats {
+        times_ms: vec![20_000, 21_500],
+        queryable_samples: vec![1, 2],
+        samples_read: vec![2, 0],
+    };
+    let with_steps = plain
+        .replace(
+            "\"totalQueryable",
+            "\"totalQueryableSamplesPerStep\":[[20,1],[21.5,2]],\"totalQueryable",
+        )
+        .replace(
+            "\"samplesRead\"",
+            "\"samplesReadPerStep\":[[20,2],[21.5,0]],\"samplesRead\"",
+        );
+    assert_eq!(written(Some(&steps)), with_steps);
 }

@@ -116,6 +116,7 @@ case_files! {
         max_samples: 3,
         ..EngineOptions::default()
     }), "../cases/too_many_samples.txt";
+    explanations: Fixture::ready(), "../cases/explain.txt";
     expressions: Fixture::ready(), "../cases/expressions.txt";
     series_and_labels: Fixture::ready(), "../cases/metadata.txt";
     state: Fixture::ready(), "../cases/status.txt";
@@ -150,6 +151,25 @@ async fn compresses_large_answers_alone() {
     std::io::Read::read_to_string(&mut decoder, &mut unpacked).expect("zlib");
     let (small, _) = answer(&fixture, get("/api/v1/query?query=1", "gzip")).await;
     assert!(!small.headers().contains_key("content-encoding"));
+}
+
+#[tokio::test]
+async fn an_analysis_says_what_each_part_cost() {
+    let fixture = Fixture::ready();
+    let path = "/api/firewatch/v1/query/explain?query=count(up)&time=3661&analyze=true";
+    let (response, body) = answer(&fixture, request(&format!("GET {path}"))).await;
+    let body = String::from_utf8(body).expect("text");
+    assert_eq!(response.status(), StatusCode::OK, "{body}");
+    let answer: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+    let data = &answer["data"];
+    assert_eq!(data["stats"]["samples"]["totalQueryableSamples"], 2);
+    let whole = &data["optimised"];
+    assert_eq!(whole["position"], serde_json::json!([0, 9]));
+    assert_eq!(whole["usage"]["series"], 1, "{body}");
+    let selector = &whole["inputs"][0];
+    assert_eq!(selector["usage"]["series"], 2, "{body}");
+    assert_eq!(selector["usage"]["samples"], 2, "{body}");
+    assert!(data["built"].get("usage").is_none() && data["rules"].is_array());
 }
 
 #[tokio::test]

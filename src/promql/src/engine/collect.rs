@@ -122,9 +122,11 @@ fn collect_windows(
         operator.next(&mut columns)?;
         shape.find_bounds(&columns, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
-        shared
-            .limits
-            .count_queryable(queryable_samples(&columns, &bounds));
+        let queryable = queryable_samples(&columns, &bounds);
+        shared.limits.count_queryable(queryable);
+        if let Some(steps) = shared.limits.steps() {
+            steps.add_queryable(shape.reference, std::iter::once((0, queryable)));
+        }
         let histograms: Vec<_> = (first..end)
             .filter_map(|at| Some((columns.timestamps[at], Arc::clone(columns.histogram(at)?))))
             .collect();

@@ -447,3 +447,38 @@ fn an_analysis_measures_every_operator_and_gives_the_same_result() {
 "
     );
 }
+
+#[test]
+fn samples_are_counted_for_every_step_when_asked_for() {
+    let storage = load(&["a 1 2 3 4 5", "b 1 2 3 4 5"]);
+    let engine = Engine::new(EngineOptions {
+        per_step_stats: true,
+        ..EngineOptions::default()
+    });
+    let context = |per_step_stats| QueryContext {
+        per_step_stats,
+        ..QueryContext::default()
+    };
+    let run = |query: &str, context| {
+        let step = PromDuration::from_secs(60);
+        let result = engine.range(&storage, query, minutes(1), minutes(4), step, context);
+        result.expect("valid")
+    };
+    assert_eq!(run("a", context(false)).step_stats, None);
+    for (query, queryable, read) in [
+        ("a", [1, 1, 1, 1], [2, 1, 1, 1]),
+        ("a offset 1m", [1, 1, 1, 1], [1, 1, 1, 1]),
+        ("sum_over_time(a[2m]) + b", [3, 3, 3, 3], [4, 2, 2, 2]),
+        ("1", [0, 0, 0, 0], [0, 0, 0, 0]),
+    ] {
+        let result = run(query, context(true));
+        let stats = result.step_stats.expect("asked for");
+        assert_eq!(stats.times_ms, [60_000, 120_000, 180_000, 240_000]);
+        assert_eq!(stats.queryable_samples, queryable, "{query}");
+        assert_eq!(stats.samples_read, read, "{query}");
+        let sum: u64 = queryable.iter().sum();
+        assert_eq!(result.stats.queryable_samples, sum, "{query}");
+        let sum: u64 = read.iter().sum();
+        assert_eq!(result.stats.samples_read, sum, "{query}");
+    }
+}

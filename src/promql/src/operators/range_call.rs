@@ -88,6 +88,16 @@ impl WindowReader {
         count_histograms(&self.columns, &mut self.histograms_before);
         let queryable = queryable_samples(&self.columns, &self.bounds);
         shared.limits.count_queryable(queryable);
+        if let Some(steps) = shared.limits.steps() {
+            let windows = self.bounds.iter().enumerate();
+            let sizes = windows.map(|(step, window)| {
+                (
+                    step,
+                    queryable_samples(&self.columns, std::slice::from_ref(window)),
+                )
+            });
+            steps.add_queryable(shape.reference, sizes);
+        }
         Ok(Windows {
             timestamps: &self.columns.timestamps,
             values: &self.columns.values,

@@ -132,6 +132,9 @@ impl SeriesReader {
             keep_statistics(columns, reference, self.reach_ms() - self.left_out_ms);
         }
         self.shared.limits.count_read(columns.len());
+        if let Some(steps) = self.shared.limits.steps() {
+            steps.add_read(self.reference, &columns.timestamps);
+        }
         let samples = held_samples(columns);
         let optional = (columns.histograms.len() + columns.start_timestamps.len())
             .saturating_mul(size_of::<i64>());
@@ -242,6 +245,9 @@ impl Operator for SelectorOperator {
             },
         );
         self.shared.limits.count_queryable(out.samples());
+        if let Some(steps) = self.shared.limits.steps() {
+            steps.add_queryable(reference, out.sizes());
+        }
         if self.output == SelectorOutput::StartTimestamp && !self.shared.use_start_timestamps {
             out.reset(reference.count());
         }

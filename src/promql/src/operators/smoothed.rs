@@ -117,6 +117,9 @@ impl Operator for SmoothedOperator {
         }
         self.tell(index, notes);
         self.shared.limits.count_queryable(out.samples());
+        if let Some(steps) = self.shared.limits.steps() {
+            steps.add_queryable(reference, out.sizes());
+        }
         Ok(())
     }
 }

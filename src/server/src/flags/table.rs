@@ -47,6 +47,8 @@ Examples:
           Take the place of a Prometheus server.
   firewatch --web.listen-address=127.0.0.1:0 --storage.tsdb.path=/tmp/try
           Serve on any free port of this machine alone; the log says which.
+  firewatch promql explain --url=http://localhost:9090 --analyze 'sum(rate(up[5m]))'
+          Show how a query is run and what each part of it costs; see firewatch promql --help.
 
 Signals:
   SIGHUP            Load the configuration file again.

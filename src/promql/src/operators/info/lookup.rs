@@ -113,7 +113,7 @@ impl Lookup {
             .collect();
         let steps = reference.count();
         self.make_tracks(&track_of, steps)?;
-        let mut columns = Columns::default();
+        let (mut columns, mut found) = (Columns::default(), Vec::new());
         for (index, (meta, track)) in metas.into_iter().zip(track_of).enumerate() {
             if index.is_multiple_of(SERIES_PER_CHECK) {
                 shared.limits.check()?;
@@ -121,15 +121,18 @@ impl Lookup {
             reader.next(&mut columns)?;
             let Some(track) = track else { continue };
             self.labels.push(meta.labels);
-            let mut found = 0;
+            found.clear();
             newest_samples(&columns, reference, reader.window_ms(), |step, sample| {
-                found += 1;
+                found.push(step);
                 if columns.histogram(sample).is_some() {
                     self.faults.add(step, steps, || Reason::NotFloat);
                 }
                 self.note(track, step, columns.timestamps[sample], steps);
             });
-            shared.limits.count_queryable(found);
+            shared.limits.count_queryable(found.len());
+            if let Some(steps) = shared.limits.steps() {
+                steps.add_queryable(reference, found.iter().map(|step| (*step, 1)));
+            }
         }
         Ok(())
     }
