@@ -141,7 +141,7 @@ fn a_common_part_that_is_too_large_to_hold_is_computed_again() {
     let storage = storage();
     let query = "sum by (x) ({__name__=~\"b|c\"}) / on (x) group_right () {__name__=~\"b|c\"}";
     let many_steps = QueryRange {
-        step: PromDuration::from_millis(90),
+        step: PromDuration::from_millis(60),
         ..range()
     };
     let run = |optimiser| {

@@ -10,7 +10,7 @@ use crate::operators::{Operator, SeriesMeta, Shared, metas_bytes};
 use crate::slice::SeriesSlice;
 
 /// What may be held for readers that lag behind, in bytes.
-const MAX_HELD_BYTES: usize = 16 << 20;
+const MAX_HELD_BYTES: usize = 32 << 20;
 /// Where all series are more than that: series that may be held. Enough for readers that go side by
 /// side; those that do not would exceed the bound anyway, so that little is held in vain.
 const MAX_HELD_SERIES: usize = 128;
