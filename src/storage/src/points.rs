@@ -21,6 +21,7 @@ impl PointValue<'_> {
     ///
     /// # Errors
     /// [`AppendError::HistogramTooLarge`].
+    #[inline]
     pub fn check_size(&self) -> Result<(), AppendError> {
         match self {
             Self::Histogram(histogram) if histogram.parts() > MAX_HISTOGRAM_PARTS => {
@@ -72,6 +73,7 @@ impl AppendRequest<'_> {
     /// The samples of `series`, floats and histograms merged: always the earlier one of the two
     /// that come next, the float where they are of one time. Each kind keeps its order.
     #[must_use]
+    #[inline]
     pub fn points(&self, series: &AppendSeries<'_>) -> Points<'_> {
         let samples = series.samples.start as usize..series.samples.end as usize;
         let histograms = series.histograms.start as usize..series.histograms.end as usize;
@@ -93,6 +95,7 @@ impl AppendRequest<'_> {
 impl<'a> Iterator for Points<'a> {
     type Item = Point<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Point<'a>> {
         let histogram_is_next = match (self.samples.first(), self.histograms.first()) {
             (Some(sample), Some(histogram)) => histogram.timestamp < sample.timestamp,
@@ -125,6 +128,7 @@ impl<'a> Iterator for Points<'a> {
 
 impl ExactSizeIterator for Points<'_> {}
 
+#[inline]
 fn take_start(starts: &mut &[i64]) -> i64 {
     let Some((start, rest)) = starts.split_first() else {
         return 0;

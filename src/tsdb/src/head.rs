@@ -292,10 +292,12 @@ impl HeadSeries {
 
     /// Whether the newest accepted sample has exactly this value.
     pub(crate) fn repeats(&self, value: PointValue<'_>) -> bool {
-        match (self.newest, self.reserved_histogram()) {
-            (Newest::Float, _) => PointValue::Float(self.reserved_value) == value,
-            (Newest::Histogram, Some(newest)) => PointValue::Histogram(newest) == value,
-            _ => false,
+        match self.newest {
+            Newest::Float => PointValue::Float(self.reserved_value) == value,
+            Newest::Histogram => self
+                .reserved_histogram()
+                .is_some_and(|newest| PointValue::Histogram(newest) == value),
+            Newest::Unknown | Newest::None | Newest::Time => false,
         }
     }
 
@@ -334,13 +336,15 @@ impl HeadSeries {
 
     fn note_published(&mut self, row: &Row, histogram: Option<&Histogram>) {
         (self.published_ms, self.published_value) = (row.timestamp_ms, row.value);
-        self.published = match histogram {
+        let newest = match histogram {
             None => Newest::Float,
             Some(_) => Newest::Histogram,
         };
-        if let Some(rich) = self.open.as_rich_mut() {
+        let involved = newest == Newest::Histogram || self.published == Newest::Histogram;
+        if involved && let Some(rich) = self.open.as_rich_mut() {
             rich.published = histogram.cloned();
         }
+        self.published = newest;
     }
 
     fn take_open(&mut self, series: u32) -> Option<FullChunk> {
@@ -371,11 +375,14 @@ impl HeadSeries {
         self.pending += 1;
         match value {
             PointValue::Float(value) => {
-                self.newest = Newest::Float;
                 self.reserved_value = value;
-                if let Some(rich) = self.open.as_rich_mut() {
+                // Only asked for where it can be: the open chunk lies apart.
+                if self.newest == Newest::Histogram
+                    && let Some(rich) = self.open.as_rich_mut()
+                {
                     rich.reserved = None;
                 }
+                self.newest = Newest::Float;
             }
             PointValue::Histogram(histogram) => {
                 self.newest = Newest::Histogram;

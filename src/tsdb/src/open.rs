@@ -281,6 +281,7 @@ impl Open {
         }
     }
 
+    #[inline]
     pub(crate) fn as_rich_mut(&mut self) -> Option<&mut Rich> {
         match self {
             Self::Floats(_) => None,
@@ -288,6 +289,7 @@ impl Open {
         }
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Floats(floats) => floats.len(),
@@ -303,10 +305,12 @@ impl Open {
         }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::Floats(floats) => floats.is_full(),
@@ -315,6 +319,7 @@ impl Open {
     }
 
     /// Milliseconds since the epoch.
+    #[inline]
     pub(crate) fn first_timestamp(&self) -> Option<i64> {
         match self {
             Self::Floats(floats) => floats.first_timestamp(),
@@ -323,10 +328,11 @@ impl Open {
     }
 
     /// Whether a sample is of the kind of those that are there.
+    #[inline]
     pub(crate) fn accepts(&self, extra: Option<&Extra>) -> bool {
         match self {
             Self::Floats(floats) => {
-                floats.is_empty() || extra.is_none_or(|extra| extra.histogram.is_none())
+                extra.is_none_or(|extra| extra.histogram.is_none()) || floats.is_empty()
             }
             Self::Rich(rich) => rich.chunk.accepts(extra),
         }
@@ -345,6 +351,7 @@ impl Open {
     }
 
     /// Takes the samples out.
+    #[inline]
     pub(crate) fn take(&mut self) -> HeadChunk {
         match self {
             Self::Floats(floats) => HeadChunk::Floats(std::mem::take(floats)),
