@@ -11,6 +11,7 @@ use super::floats::histogram_windows;
 use super::histogram_rate::is_gauge;
 use super::window::{RangeContext, WindowNote, Windows};
 use crate::annotations::HistogramOperation;
+use crate::error::EngineError;
 use crate::slice::SeriesSlice;
 
 /// Sets the windows that hold histograms only to the difference between their settled edges, by
@@ -20,10 +21,11 @@ pub(super) fn each(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     (kind, range_seconds): (Kind, Option<f64>),
-) {
+) -> Result<(), EngineError> {
     let mut notes = Vec::new();
     for window in histogram_windows(windows) {
         let (_, first, end) = window;
+        context.spend(end - first)?;
         let samples = ExtendedHistograms {
             edges: Extended::of(windows, window),
             histograms: &windows.histograms[first..end],
@@ -36,9 +38,10 @@ pub(super) fn each(
             }
             result.counter_reset_hint = CounterResetHint::Gauge;
             result.compact(0);
-            out.set_histogram(window.0, Arc::new(result));
+            context.set_histogram(out, window.0, result)?;
         }
     }
+    Ok(())
 }
 
 /// Histograms in and around a window.

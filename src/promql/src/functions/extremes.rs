@@ -107,29 +107,29 @@ fn sliding_extreme(
 
 fn ts_of_max(
     windows: &Windows<'_>,
-    _context: &mut RangeContext<'_>,
+    context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    time_of_extreme(windows, out, |new, old| new >= old);
-    Ok(())
+    time_of_extreme(windows, context, out, |new, old| new >= old)
 }
 
 fn ts_of_min(
     windows: &Windows<'_>,
-    _context: &mut RangeContext<'_>,
+    context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    time_of_extreme(windows, out, |new, old| new <= old);
-    Ok(())
+    time_of_extreme(windows, context, out, |new, old| new <= old)
 }
 
 /// The time of the most extreme value of each window, the last of equal ones.
 fn time_of_extreme(
     windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     is_at_least: impl Fn(f64, f64) -> bool,
-) {
+) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
         let mut best = first;
         for index in first..end {
             let old = windows.values[best];
@@ -139,4 +139,5 @@ fn time_of_extreme(
         }
         out.set(step, seconds(windows.timestamps[best]));
     }
+    Ok(())
 }

@@ -88,17 +88,22 @@ pub(super) fn by_kind(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     floats: impl Fn(&Windows<'_>, &mut RangeContext<'_>, &mut SeriesSlice),
-    histograms: impl Fn(&Windows<'_>, &mut RangeContext<'_>, &mut SeriesSlice),
-) {
+    histograms: impl Fn(
+        &Windows<'_>,
+        &mut RangeContext<'_>,
+        &mut SeriesSlice,
+    ) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
     if !windows.has_histograms() {
-        return floats(windows, context, out);
+        floats(windows, context, out);
+        return Ok(());
     }
     if any_mixed(windows) {
         context.note(WindowNote::Mixed);
     }
     let pure = Floats::of(windows, MixedWindow::Empty);
     floats(&pure.windows(windows), context, out);
-    histograms(windows, context, out);
+    histograms(windows, context, out)
 }
 
 fn any_mixed(windows: &Windows<'_>) -> bool {

@@ -12,6 +12,7 @@ use super::rate::{Origin, extrapolation};
 use super::window::{RangeContext, WindowNote, Windows};
 use super::{extended_histogram, start};
 use crate::annotations::HistogramOperation;
+use crate::error::EngineError;
 use crate::slice::SeriesSlice;
 
 /// Sets the windows that hold histograms only to their difference, by second of the range if that
@@ -21,19 +22,21 @@ pub(super) fn each(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     (kind, range_seconds): (Kind, Option<f64>),
-) {
+) -> Result<(), EngineError> {
     if windows.edges != WindowEdges::Plain {
         return extended_histogram::each(windows, context, out, (kind, range_seconds));
     }
     let histograms = Histograms::of(windows, kind);
     let mut notes = Vec::new();
     for window in histogram_windows(windows) {
+        context.spend(histograms.looked_at(window))?;
         let result = histograms.extrapolated(window, range_seconds, &mut notes);
         notes.drain(..).for_each(|note| context.note(note));
         if let Some(result) = result {
-            out.set_histogram(window.0, Arc::new(result));
+            context.set_histogram(out, window.0, result)?;
         }
     }
+    Ok(())
 }
 
 /// What is found out once for all windows of a series.
@@ -87,6 +90,13 @@ impl<'a> Histograms<'a> {
 
     fn at(&self, index: usize) -> Option<&'a FloatHistogram> {
         self.windows.histogram(index).map(|histogram| &**histogram)
+    }
+
+    /// How many samples a window's difference looks at: its ends and the resets inside, and all
+    /// where layouts differ.
+    fn looked_at(&self, (_, first, end): (usize, usize, usize)) -> usize {
+        let is_uniform = self.layouts.get(first) == self.layouts.get(end - 1);
+        if is_uniform { 2 } else { end - first }
     }
 
     /// The difference over a window, extrapolated to its edges.

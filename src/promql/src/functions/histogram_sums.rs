@@ -8,17 +8,26 @@ use model::{CounterResetHint, FloatHistogram, HistogramError};
 use super::floats::histogram_windows;
 use super::window::{RangeContext, WindowNote, Windows};
 use crate::annotations::HistogramOperation;
+use crate::error::EngineError;
 use crate::numeric::count;
 use crate::slice::SeriesSlice;
 
 /// Sets the windows that hold histograms only to their sum.
-pub(super) fn sums(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
-    each(windows, context, out, sum);
+pub(super) fn sums(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, context, out, sum)
 }
 
 /// Sets the windows that hold histograms only to their mean.
-pub(super) fn means(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
-    each(windows, context, out, mean);
+pub(super) fn means(
+    windows: &Windows<'_>,
+    context: &mut RangeContext<'_>,
+    out: &mut SeriesSlice,
+) -> Result<(), EngineError> {
+    each(windows, context, out, mean)
 }
 
 type Samples<'a> = &'a [Option<Arc<FloatHistogram>>];
@@ -29,9 +38,10 @@ fn each(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     function: fn(Samples<'_>) -> Result<(FloatHistogram, bool), HistogramError>,
-) {
+) -> Result<(), EngineError> {
     for (step, first, end) in histogram_windows(windows) {
         let samples = &windows.histograms[first..end];
+        context.spend(cost(samples))?;
         match function(samples) {
             Ok((result, bounds_reconciled)) => {
                 if resets_collide(samples) {
@@ -42,11 +52,21 @@ fn each(
                         HistogramOperation::Aggregation,
                     ));
                 }
-                out.set_histogram(step, Arc::new(result));
+                context.set_histogram(out, step, result)?;
             }
             Err(_) => context.note(WindowNote::MixedBuckets),
         }
     }
+    Ok(())
+}
+
+/// As how many floats histograms count that are added.
+fn cost(samples: Samples<'_>) -> usize {
+    let buckets = samples
+        .iter()
+        .flatten()
+        .map(|histogram| histogram.size_in_samples());
+    buckets.fold(0, usize::saturating_add)
 }
 
 /// Whether one histogram stands behind a reset and another says that there was none.

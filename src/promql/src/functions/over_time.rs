@@ -215,6 +215,7 @@ fn quantile_over_time(
     for (step, first, end) in windows.filled() {
         let phi = context.scalar(0, step);
         context.check_quantile(phi);
+        context.spend(end - first)?;
         let sorted = &mut context.scratch.values;
         sorted.clear();
         sorted.extend_from_slice(&windows.values[first..end]);
@@ -229,8 +230,9 @@ fn mad_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    let sorted = &mut context.scratch.values;
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
+        let sorted = &mut context.scratch.values;
         let values = &windows.values[first..end];
         if values.iter().any(|value| value.is_nan()) {
             out.set(step, f64::NAN);

@@ -1,8 +1,6 @@
 //! Rates, increases and differences of a window's samples. Source: upstream `extrapolatedRate` and
 //! `instantValue` in `promql/functions.go`.
 
-use std::sync::Arc;
-
 use model::{CounterResetHint, FloatHistogram, PromDuration};
 use promql_syntax::ast::WindowEdges;
 
@@ -33,8 +31,7 @@ fn rate(
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     let range_seconds = PromDuration::from_millis(windows.range_ms).as_seconds();
-    difference(windows, context, out, (Kind::Counter, Some(range_seconds)));
-    Ok(())
+    difference(windows, context, out, (Kind::Counter, Some(range_seconds)))
 }
 
 fn increase(
@@ -42,8 +39,7 @@ fn increase(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    difference(windows, context, out, (Kind::Counter, None));
-    Ok(())
+    difference(windows, context, out, (Kind::Counter, None))
 }
 
 fn delta(
@@ -51,8 +47,7 @@ fn delta(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    difference(windows, context, out, (Kind::Gauge, None));
-    Ok(())
+    difference(windows, context, out, (Kind::Gauge, None))
 }
 
 /// The difference over each window, extrapolated to its edges, by second of the range if that is
@@ -62,7 +57,7 @@ fn difference(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     (kind, range_seconds): (Kind, Option<f64>),
-) {
+) -> Result<(), EngineError> {
     by_kind(
         windows,
         context,
@@ -74,10 +69,8 @@ fn difference(
             (WindowEdges::Plain, Kind::Gauge) => gauge_difference(windows, out),
             _ => extended_difference(windows, kind, range_seconds.unwrap_or(1.0), out),
         },
-        |windows, context, out| {
-            histogram_rate::each(windows, context, out, (kind, range_seconds));
-        },
-    );
+        |windows, context, out| histogram_rate::each(windows, context, out, (kind, range_seconds)),
+    )
 }
 
 fn gauge_difference(windows: &Windows<'_>, out: &mut SeriesSlice) {
@@ -220,8 +213,7 @@ fn irate(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    last_two(windows, context, out, Kind::Counter);
-    Ok(())
+    last_two(windows, context, out, Kind::Counter)
 }
 
 fn idelta(
@@ -229,8 +221,7 @@ fn idelta(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    last_two(windows, context, out, Kind::Gauge);
-    Ok(())
+    last_two(windows, context, out, Kind::Gauge)
 }
 
 /// The difference of the last two samples of each window; of a counter by second.
@@ -239,7 +230,7 @@ fn last_two(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
     kind: Kind,
-) {
+) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
         if end - first < 2 {
             continue;
@@ -254,12 +245,13 @@ fn last_two(
                     if kind == Kind::Counter {
                         result.divide(distance(windows, newest));
                     }
-                    out.set_histogram(step, Arc::new(result));
+                    context.set_histogram(out, step, result)?;
                 }
             }
             (Some(_), None) | (None, Some(_)) => context.note(WindowNote::Mixed),
         }
     }
+    Ok(())
 }
 
 /// Seconds between a sample and the one before it.

@@ -27,10 +27,11 @@ pub(super) const TABLE: Table = &[
 
 fn deriv(
     windows: &Windows<'_>,
-    _context: &mut RangeContext<'_>,
+    context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
         if end - first >= 2 {
             // A time near those of the samples keeps the products small and so exact.
             let line = least_squares(windows, first..end, windows.timestamps[first]);
@@ -46,6 +47,7 @@ fn predict_linear(
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
         if end - first >= 2 {
             let line = least_squares(windows, first..end, windows.grid.at(step));
             out.set(step, line.slope * context.scalar(0, step) + line.intercept);
@@ -123,6 +125,7 @@ fn smooth_each(
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
         let (smoothing, trend) = (context.scalar(0, step), context.scalar(1, step));
         if let Some(value) = smooth(&windows.values[first..end], smoothing, trend) {
             out.set(step, value);

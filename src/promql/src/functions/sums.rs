@@ -33,8 +33,7 @@ fn sum_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    by_kind(windows, context, out, float_sums, histogram_sums::sums);
-    Ok(())
+    by_kind(windows, context, out, float_sums, histogram_sums::sums)
 }
 
 fn float_sums(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
@@ -52,8 +51,7 @@ fn avg_over_time(
     context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    by_kind(windows, context, out, float_means, histogram_sums::means);
-    Ok(())
+    by_kind(windows, context, out, float_means, histogram_sums::means)
 }
 
 fn float_means(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
@@ -154,10 +152,11 @@ fn each_sum(
 
 fn stddev_over_time(
     windows: &Windows<'_>,
-    _context: &mut RangeContext<'_>,
+    context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
         out.set(step, variance(&windows.values[first..end]).sqrt());
     }
     Ok(())
@@ -165,10 +164,11 @@ fn stddev_over_time(
 
 fn stdvar_over_time(
     windows: &Windows<'_>,
-    _context: &mut RangeContext<'_>,
+    context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
     for (step, first, end) in windows.filled() {
+        context.spend(end - first)?;
         out.set(step, variance(&windows.values[first..end]));
     }
     Ok(())

@@ -10,9 +10,12 @@ use storage::Columns;
 
 use super::start;
 use crate::annotations::{Annotation, HistogramOperation, Notes};
+use crate::error::EngineError;
 use crate::grid::{Grid, Reference};
 use crate::kahan::KahanSum;
+use crate::limits::{Limits, Reservation, SAMPLE_BYTES};
 use crate::operators::advance;
+use crate::slice::SeriesSlice;
 
 /// What the samples of a window are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +149,14 @@ pub(crate) struct RangeContext<'a> {
     pub(crate) first_argument: PosRange,
     /// The name of the series' metric; empty when it has none.
     pub(crate) metric: &'a str,
+    /// What says when to stop.
+    pub(crate) limits: &'a Limits,
+    /// What histograms that were computed for the series take.
+    pub(crate) memory: &'a mut Reservation,
 }
+
+/// Samples that may be looked at between two looks at the deadline.
+const SAMPLES_PER_CHECK: usize = 1 << 14;
 
 /// What is to be said of a window. Metric and position are the call's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +198,31 @@ impl RangeContext<'_> {
             .unwrap_or(f64::NAN)
     }
 
+    /// Counts samples that were looked at; fails when the query has to stop. For functions that look
+    /// at the same samples window by window.
+    pub(crate) fn spend(&mut self, samples: usize) -> Result<(), EngineError> {
+        self.scratch.spent = self.scratch.spent.saturating_add(samples);
+        if self.scratch.spent < SAMPLES_PER_CHECK {
+            return Ok(());
+        }
+        self.scratch.spent = 0;
+        self.limits.check()
+    }
+
+    /// Sets a window's point to a histogram that was computed for it.
+    pub(crate) fn set_histogram(
+        &mut self,
+        out: &mut SeriesSlice,
+        step: usize,
+        histogram: FloatHistogram,
+    ) -> Result<(), EngineError> {
+        let samples = histogram.size_in_samples();
+        self.memory
+            .add_bytes(samples.saturating_mul(SAMPLE_BYTES))?;
+        out.set_histogram(step, Arc::new(histogram));
+        self.spend(samples)
+    }
+
     /// Says it, once for each series.
     pub(crate) fn note(&mut self, note: WindowNote) {
         if !self.scratch.noted.contains(&note) {
@@ -224,6 +259,8 @@ pub(crate) struct Scratch {
     pub(crate) values: Vec<f64>,
     /// Bits of the φ that was last warned of.
     pub(crate) warned_of: Option<u64>,
+    /// Samples looked at since the deadline was.
+    pub(crate) spent: usize,
     /// What was said of the series.
     pub(crate) noted: Vec<WindowNote>,
 }

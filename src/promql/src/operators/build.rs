@@ -252,7 +252,7 @@ fn negated(
     value_type: ValueType,
     context: &BuildContext<'_>,
 ) -> Box<dyn Operator> {
-    let negated = Box::new(NegateOperator::new(input));
+    let negated = Box::new(NegateOperator::new(input, context.shared.clone()));
     if value_type == ValueType::Scalar {
         return negated;
     }

@@ -156,6 +156,8 @@ pub(crate) struct RangeCallOperator {
     function_trait: RangeTrait,
     shared: Shared,
     scratch: Scratch,
+    /// What histograms that were computed for the series take.
+    memory: Reservation,
     /// The series' labels, for annotations.
     labels: Arc<[Labels]>,
     next_series: usize,
@@ -170,6 +172,7 @@ impl RangeCallOperator {
         (function_trait, function): (RangeTrait, RangeFunction),
         shared: Shared,
     ) -> Self {
+        let memory = Reservation::empty(&shared.limits);
         Self {
             reader: WindowReader::new(input, shape, &shared),
             scalars,
@@ -178,6 +181,7 @@ impl RangeCallOperator {
             function_trait,
             shared,
             scratch: Scratch::default(),
+            memory,
             labels: Arc::default(),
             next_series: 0,
             noted_name: None,
@@ -235,6 +239,7 @@ impl Operator for RangeCallOperator {
         let windows = self.reader.next(&self.shared)?;
         out.reset(windows.bounds.len());
         self.scratch.noted.clear();
+        self.memory.set(0, 0)?;
         let labels = self.labels.get(index);
         let mut context = RangeContext {
             scalars: &self.scalar_values,
@@ -242,6 +247,8 @@ impl Operator for RangeCallOperator {
             notes: &self.shared.notes,
             first_argument: pos,
             metric: labels.and_then(Labels::metric_name).unwrap_or_default(),
+            limits: &self.shared.limits,
+            memory: &mut self.memory,
         };
         match self.function_trait {
             RangeTrait::FloatsOnly => {
@@ -267,6 +274,7 @@ impl Operator for RangeCallOperator {
             function_trait: self.function_trait,
             shared: self.shared.clone(),
             scratch: Scratch::default(),
+            memory: Reservation::empty(&self.shared.limits),
             labels: Arc::clone(&self.labels),
             next_series: series.start,
             noted_name: None,

@@ -14,6 +14,7 @@ use crate::functions::extended::Extended;
 use crate::functions::extended_histogram::ExtendedHistograms;
 use crate::functions::window::{WindowNote, find_bounds};
 use crate::grid::Grid;
+use crate::limits::{Reservation, SAMPLE_BYTES};
 use crate::plan::Selector;
 use crate::slice::SeriesSlice;
 
@@ -28,6 +29,8 @@ pub(crate) struct SmoothedOperator {
     labels: Vec<Labels>,
     pos: PosRange,
     next_series: usize,
+    /// What interpolated histograms take.
+    memory: Reservation,
 }
 
 impl SmoothedOperator {
@@ -37,6 +40,7 @@ impl SmoothedOperator {
         querier: Arc<dyn Querier>,
         shared: Shared,
     ) -> Self {
+        let memory = Reservation::empty(&shared.limits);
         Self {
             reader: SeriesReader::new(selector, grid, querier, shared.clone()),
             selector: selector.clone(),
@@ -46,6 +50,7 @@ impl SmoothedOperator {
             labels: Vec::new(),
             pos,
             next_series: 0,
+            memory,
         }
     }
 
@@ -87,6 +92,7 @@ impl Operator for SmoothedOperator {
         let index = self.next_series;
         self.next_series += 1;
         let mut notes = Vec::new();
+        self.memory.set(0, 0)?;
         for (step, (first, end)) in self.bounds.iter().enumerate() {
             let at_ms = reference.at(step);
             let samples = Extended {
@@ -109,6 +115,8 @@ impl Operator for SmoothedOperator {
                         histograms,
                     };
                     if let Some(histogram) = samples.value_at(at_ms, &mut notes) {
+                        let size = histogram.size_in_samples();
+                        self.memory.add_bytes(size.saturating_mul(SAMPLE_BYTES))?;
                         out.set_histogram(step, Arc::new(histogram));
                     }
                 }

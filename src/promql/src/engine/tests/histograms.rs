@@ -136,6 +136,47 @@ fn histograms_count_as_samples_by_their_size() {
 }
 
 #[test]
+fn computed_histograms_count_as_memory_and_watch_the_clock() {
+    let storage = load_counters();
+    let small = Engine::new(EngineOptions {
+        max_query_bytes: 1_000_000,
+        ..EngineOptions::default()
+    });
+    for query in [
+        "count_over_time(rate(h_total[10m])[5m:20ms])",
+        "count_over_time(sum_over_time(h_total[10m])[5m:20ms])",
+        "count_over_time((-h_total)[5m:20ms])",
+    ] {
+        let result = small.instant(&storage, query, minutes(5), QueryContext::default());
+        assert!(
+            matches!(result, Err(EngineError::TooManySamples)),
+            "{query}"
+        );
+    }
+    instant(
+        &small,
+        &storage,
+        "count_over_time(rate(f_total[10m])[5m:20ms])",
+        minutes(5),
+    );
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let context = QueryContext {
+        stop: Some(Arc::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            None
+        })),
+        ..QueryContext::default()
+    };
+    let query = "count_over_time(sum_over_time(h_total[10m])[5m:10ms])";
+    Engine::default()
+        .instant(&storage, query, minutes(5), context)
+        .expect("fits");
+    // 30,000 windows of one to three histograms that count as twelve samples each.
+    assert!(asked.load(Ordering::Relaxed) > 40);
+}
+
+#[test]
 fn a_pinned_histogram_is_repeated_at_every_step() {
     let storage = load_counters();
     let result = run_range(&Engine::default(), &storage, "h_total @ 60").expect("valid");

@@ -9,9 +9,10 @@ use model::FloatHistogram;
 use crate::calendar::CivilTime;
 use crate::error::EngineError;
 use crate::grid::Grid;
+use crate::limits::{Reservation, SAMPLE_BYTES};
 use crate::numeric::go_i64;
 use crate::operators::range_call::read_scalar;
-use crate::operators::{Operator, SeriesMeta, seconds};
+use crate::operators::{Operator, SeriesMeta, Shared, seconds};
 use crate::slice::SeriesSlice;
 
 /// Applies a function to each value.
@@ -48,11 +49,19 @@ impl Operator for MapOperator {
 /// Changes the sign of each value, and of all counts of histograms.
 pub(crate) struct NegateOperator {
     input: Box<dyn Operator>,
+    shared: Shared,
+    /// What histograms of the last series take.
+    memory: Reservation,
 }
 
 impl NegateOperator {
-    pub(crate) fn new(input: Box<dyn Operator>) -> Self {
-        Self { input }
+    pub(crate) fn new(input: Box<dyn Operator>, shared: Shared) -> Self {
+        let memory = Reservation::empty(&shared.limits);
+        Self {
+            input,
+            shared,
+            memory,
+        }
     }
 }
 
@@ -66,6 +75,11 @@ impl Operator for NegateOperator {
         for value in &mut out.values {
             *value = -*value;
         }
+        if out.histograms.is_empty() {
+            return Ok(());
+        }
+        let bytes = out.samples().saturating_mul(SAMPLE_BYTES);
+        self.memory.set(bytes, 0)?;
         for histogram in out.histograms.iter_mut().flatten() {
             Arc::make_mut(histogram).scale(-1.0);
         }
@@ -73,7 +87,8 @@ impl Operator for NegateOperator {
     }
 
     fn fork(&self, series: Range<usize>) -> Option<Box<dyn Operator>> {
-        Some(Box::new(Self::new(self.input.fork(series)?)))
+        let input = self.input.fork(series)?;
+        Some(Box::new(Self::new(input, self.shared.clone())))
     }
 }
 
