@@ -320,13 +320,18 @@ fn apply(op: BinaryOp, left: &SampleValue, right: &SampleValue) -> Option<(Sampl
         (Histogram(a), Histogram(b)) => match op {
             BinaryOp::Add => {
                 let mut result = (**a).clone();
-                result.add(b).ok()?;
+                // As upstream: contradicting counter resets have no sum, but a warning.
+                if result.add(b).ok()?.counter_reset_collision {
+                    return None;
+                }
                 result.compact(0);
                 histogram(result)
             }
             BinaryOp::Sub => {
                 let mut result = (**a).clone();
-                result.sub(b).ok()?;
+                if result.sub(b).ok()?.counter_reset_collision {
+                    return None;
+                }
                 result.counter_reset_hint = CounterResetHint::Gauge;
                 result.compact(0);
                 histogram(result)
