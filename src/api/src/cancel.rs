@@ -46,7 +46,10 @@ mod tests {
     fn stops_when_dropped_or_late() {
         let guard = CancelOnDrop::new();
         let stopwatch = Arc::new(ManualStopwatch::ticking(0));
-        let stop = guard.stop_check(stopwatch.clone(), Duration::from_secs(3600));
+        let stop = guard.stop_check(
+            Arc::<ManualStopwatch>::clone(&stopwatch),
+            Duration::from_secs(3600),
+        );
         assert_eq!(stop(), None);
         stopwatch.advance(Duration::from_secs(3600));
         assert_eq!(stop(), Some(StopReason::Timeout));

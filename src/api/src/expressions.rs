@@ -17,7 +17,7 @@ pub(crate) async fn format_query(
     State(parts): State<Parts>,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let formatted = parsed(&parts, &form, |expr| prettify(expr));
+    let formatted = parsed(&parts, &form, prettify);
     let formatted = formatted
         .await?
         .map_err(|errors| ApiError::parameter("query", errors))?;

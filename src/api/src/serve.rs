@@ -30,7 +30,8 @@ pub(crate) struct ClientAddress(pub(crate) IpAddr);
 pub struct ServeOptions {
     /// Most connections at once; others wait to be accepted.
     pub max_connections: usize,
-    /// Longest time to wait for a request's head, on idle connections too.
+    /// Longest time to wait for a request's head, on idle connections too, and for a client to read
+    /// on while it is answered.
     pub read_timeout: Duration,
     /// Longest time that requests may take to finish after the signal to stop.
     pub stop_timeout: Duration,
@@ -113,7 +114,7 @@ async fn serve_connection(
         request
     });
     let service = TowerToHyperService::new(service);
-    let stream = TokioIo::new(LenientStream::new(stream));
+    let stream = TokioIo::new(LenientStream::new(stream, options.read_timeout));
     let mut connection = std::pin::pin!(builder.serve_connection(stream, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

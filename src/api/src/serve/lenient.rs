@@ -1,11 +1,14 @@
 //! A connection whose request targets may hold raw `"`, `<`, `{` and the like, as Go's server takes
-//! them: `curl -g 'localhost:9090/api/v1/query?query=up{job="x"}'`.
+//! them: `curl -g 'localhost:9090/api/v1/query?query=up{job="x"}'`. It fails when its client reads
+//! nothing of an answer for too long: answers hold memory that others wait for.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::request_line::RequestLines;
 
@@ -23,16 +26,38 @@ pub(super) struct LenientStream<S> {
     /// Encoded bytes, of which those before `taken` were handed on.
     encoded: Vec<u8>,
     taken: usize,
+    /// Longest wait for the client to read on.
+    most_stalled: Duration,
+    /// Runs while the client reads nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> LenientStream<S> {
-    pub(super) fn new(inner: S) -> Self {
+    pub(super) fn new(inner: S, most_stalled: Duration) -> Self {
         Self {
             inner,
             lines: RequestLines::new(),
             encoded: Vec::new(),
             taken: 0,
+            most_stalled,
+            stalled: None,
         }
+    }
+
+    /// Gives up a write that has made no progress for too long.
+    fn bounded<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let most = self.most_stalled;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(most)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn hand_on(&mut self, out: &mut ReadBuf<'_>) {
@@ -92,11 +117,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for LenientStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(context, bytes);
+        this.bounded(context, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(context);
+        this.bounded(context, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -108,7 +137,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for LenientStream<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(context, slices)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write_vectored(context, slices);
+        this.bounded(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -122,10 +153,32 @@ mod tests {
 
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_is_given_up() {
+        let (mut client, server) = duplex(4);
+        let mut stream = LenientStream::new(server, MINUTE);
+        let writing = async {
+            for expected in [true, true, false] {
+                let written = stream.write_all(b"12345").await;
+                assert_eq!(written.is_ok(), expected, "{written:?}");
+            }
+        };
+        // Slow, but it reads.
+        let reading = async {
+            for _ in 0..8 {
+                sleep(MINUTE / 2).await;
+                client.read_u8().await.unwrap();
+            }
+        };
+        tokio::join!(writing, reading);
+    }
+
     /// What arrives when the sender's pieces and the receiver's buffer have these sizes.
     async fn arrives(input: &[u8], piece: usize, buffer: usize) -> Vec<u8> {
         let (mut client, server) = duplex(piece);
-        let mut stream = LenientStream::new(server);
+        let mut stream = LenientStream::new(server, MINUTE);
         let sending = async {
             client.write_all(input).await.unwrap();
             drop(client);

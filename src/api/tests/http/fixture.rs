@@ -120,7 +120,7 @@ impl Fixture {
             active_queries: ActiveQueries::new(),
             query_log: QueryLog::new(&registry),
             clock: Arc::new(ManualClock::new(Timestamp::from_millis(3_661_500))),
-            stopwatch: stopwatch.clone(),
+            stopwatch: Arc::<ManualStopwatch>::clone(&stopwatch),
             registry,
             settings,
         };

@@ -129,7 +129,8 @@ pub const FLAGS: &[FlagSpec] = &[
         kind: FlagKind::Value("DURATION"),
         default: "5m",
         section: WEB,
-        help: "Longest wait for a request to arrive; idle connections are closed after it.",
+        help: "Longest wait for a request to arrive, or for a client to read on; idle connections \
+               are closed after it.",
     },
     FlagSpec {
         name: "web.max-connections",
