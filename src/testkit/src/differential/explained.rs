@@ -40,12 +40,42 @@ const FAR_DATES: Explanation = Explanation {
     source: "promql/functions.go, dateWrapper: what comes out is up to the release of Go",
 };
 
-/// The first change that a query touches, if any.
+const FILTERED_MATCHES: Explanation = Explanation {
+    what: "pairs that a comparison filters out count as matches, of which there may be one",
+    source: "promql/engine.go, VectorBinop; 2.42 counted those only that stay",
+};
+const LAST_DIGITS: Explanation = Explanation {
+    what: "count_values() shows last digits that differ between mathematical libraries",
+    source: "values are within the tolerance, their texts are not equal",
+};
+
+/// The first change that a query touches and that a difference may come from, if any.
 #[must_use]
-pub fn explained(expr: &Expr) -> Option<Explanation> {
-    let mut found = None;
-    expr.walk(|node| found = found.or(touched(node)));
+pub fn explained(expr: &Expr, difference: &str) -> Option<Explanation> {
+    let (mut found, mut counts_values, mut compares) = (None, false, false);
+    expr.walk(|node| {
+        found = found.or(touched(node));
+        match node {
+            Expr::Aggregate(aggregate) => {
+                counts_values |= aggregate.op == AggregateOp::CountValues;
+            }
+            Expr::Binary(binary) => compares |= binary.op.is_comparison() && !binary.return_bool,
+            _ => {}
+        }
+    });
+    if compares && difference.contains("multiple matches for labels") {
+        return Some(FILTERED_MATCHES);
+    }
+    if counts_values && difference.contains("too many: {") && has_many_digits(difference) {
+        return Some(LAST_DIGITS);
+    }
     found
+}
+
+/// Whether a label's value has as many digits as a double can.
+fn has_many_digits(text: &str) -> bool {
+    let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+    numbers.map(str::len).any(|digits| digits > 13)
 }
 
 fn touched(node: &Expr) -> Option<Explanation> {

@@ -166,7 +166,7 @@ pub fn run_prometheus(
             let outcome = run_against_answer(&case, answer, &storage);
             report.count(&outcome);
             if let CaseOutcome::Different(difference) = outcome {
-                match explained(&expr) {
+                match explained(&expr, &difference) {
                     Some(why) => *report.explained.entry(why).or_default() += 1,
                     None => report
                         .differences

@@ -82,21 +82,23 @@ impl Reference<'_> {
 
     fn bare_windows(&self, expr: &Expr, context: Context) -> Outcome<ReferenceValue> {
         let windows = self.windows(expr, context)?;
-        let mut series: Vec<(Labels, Vec<(i64, SampleValue)>)> = Vec::new();
+        let mut series: BTreeMap<Labels, BTreeMap<i64, SampleValue>> = BTreeMap::new();
         for window in windows.into_iter().next().unwrap_or_default().series {
             let labels = if window.drop_name && self.settings.delayed_name_removal {
                 window.labels.without_metric_name()
             } else {
                 window.labels
             };
-            let points = window.points.into_iter();
-            series.push((
-                labels,
-                points.map(|point| (point.at_ms, point.value)).collect(),
-            ));
+            let points = series.entry(labels).or_default();
+            for point in window.points {
+                if points.insert(point.at_ms, point.value).is_some() {
+                    return Err(ReferenceError::Labels);
+                }
+            }
         }
-        series.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(ReferenceValue::Series(series))
+        let series = series.into_iter();
+        let series = series.map(|(labels, points)| (labels, points.into_iter().collect()));
+        Ok(ReferenceValue::Series(series.collect()))
     }
 
     /// The value of a scalar or an instant vector at each step.

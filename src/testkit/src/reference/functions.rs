@@ -8,7 +8,7 @@ mod math;
 use model::{Labels, METRIC_NAME, MatchOp};
 use promql::SampleValue;
 use promql_syntax::Expr;
-use promql_syntax::ast::{Call, ValueType};
+use promql_syntax::ast::{BinaryOp, Call, ValueType};
 
 use super::evaluate::{Reference, constant, scalar, unique};
 use super::{Context, Item, Outcome, ReferenceError, Steps, Vector, bare};
@@ -77,6 +77,9 @@ impl Reference<'_> {
         let mut params = Vec::new();
         for other in others {
             params.push(self.scalars(other, context)?);
+        }
+        if matches!(name, "histogram_count" | "histogram_sum" | "histogram_avg") {
+            check_parts(first)?;
         }
         let mut steps = Steps::new();
         for (step, vector) in self.steps(first, context)?.into_iter().enumerate() {
@@ -164,6 +167,35 @@ impl Reference<'_> {
         Ok(steps)
     }
 }
+
+/// Upstream reads counts and sums without buckets where no more is asked for. Resets of gauges are
+/// then seen by their counts alone, and additions see what was read of resets; the reference always
+/// has the buckets.
+fn check_parts(expr: &Expr) -> Outcome<()> {
+    let mut depends = false;
+    expr.walk(|node| {
+        depends |= match node {
+            Expr::Binary(binary) => {
+                binary.matching.is_some() && matches!(binary.op, BinaryOp::Add | BinaryOp::Sub)
+            }
+            Expr::MatrixSelector(matrix) => matrix
+                .selector
+                .matchers
+                .iter()
+                .any(|matcher| matcher.name() == METRIC_NAME && matcher.matches(GAUGES)),
+            _ => false,
+        };
+    });
+    if depends {
+        return Err(ReferenceError::Undetermined(
+            "resets that counts alone tell otherwise",
+        ));
+    }
+    Ok(())
+}
+
+/// The name that random data gives to gauges that are histograms.
+const GAUGES: &str = "hg";
 
 /// One number of one sample; `None` where the function leaves the sample out.
 fn one(name: &str, value: &SampleValue, params: &[f64]) -> Outcome<Option<f64>> {

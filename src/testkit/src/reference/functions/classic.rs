@@ -206,13 +206,16 @@ fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
     if lower >= upper {
         return 0.0;
     }
-    (below(upper, &buckets) - below(lower, &buckets)) / count
+    let rank = |value| {
+        let rank = below(value, &buckets);
+        if rank > count { count } else { rank }
+    };
+    (rank(upper) - rank(lower)) / count
 }
 
 /// How many observations are below a value. Below the first bound, observations are taken to start
 /// at zero.
 fn below(value: f64, buckets: &[Bucket]) -> f64 {
-    let total = buckets.last().map_or(0.0, |(_, count)| *count);
     let mut rank = 0.0;
     let starts_at_zero = buckets.first().is_some_and(|(bound, _)| *bound > 0.0);
     let mut lower = if starts_at_zero {
@@ -228,11 +231,10 @@ fn below(value: f64, buckets: &[Bucket]) -> f64 {
             if lower.is_infinite() {
                 return *count;
             }
-            let inside = rank + (count - rank) * (value - lower) / (upper - lower);
-            return if inside > total { total } else { inside };
+            return rank + (count - rank) * (value - lower) / (upper - lower);
         }
         rank = *count;
         lower = *upper;
     }
-    total
+    f64::INFINITY
 }
