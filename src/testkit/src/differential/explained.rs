@@ -35,6 +35,11 @@ const ZERO_OF_COUNTERS: Explanation = Explanation {
            decided how far to extrapolate",
     source: "promql/functions.go, extrapolatedRate; in 2.42 that came first",
 };
+const INFINITE_SUMS: Explanation = Explanation {
+    what: "sums that reach infinity lose their compensation, so that regressions over infinite \
+           values may be infinite instead of NaN",
+    source: "util/kahansum, Inc; promql/functions.go, kahanSumInc in 2.42",
+};
 const FAR_DATES: Explanation = Explanation {
     what: "dates of numbers beyond what Go's time package can hold",
     source: "promql/functions.go, dateWrapper: what comes out is up to the release of Go",
@@ -45,17 +50,23 @@ const FILTERED_MATCHES: Explanation = Explanation {
     source: "promql/engine.go, VectorBinop; 2.42 counted those only that stay",
 };
 const LAST_DIGITS: Explanation = Explanation {
-    what: "count_values() shows last digits that differ between mathematical libraries",
-    source: "values are within the tolerance, their texts are not equal",
+    what: "last digits that differ between mathematical libraries decide: count_values() shows \
+           them, angles of huge numbers depend on them",
+    source: "arguments are within the tolerance, results are not",
 };
 
 /// The first change that a query touches and that a difference may come from, if any.
 #[must_use]
 pub fn explained(expr: &Expr, difference: &str) -> Option<Explanation> {
     let (mut found, mut counts_values, mut compares) = (None, false, false);
+    let (mut has_angle, mut has_growth) = (false, false);
     expr.walk(|node| {
         found = found.or(touched(node));
         match node {
+            Expr::Call(call) => {
+                has_angle |= matches!(call.func.name, "sin" | "cos" | "tan");
+                has_growth |= matches!(call.func.name, "sinh" | "cosh" | "exp" | "tan");
+            }
             Expr::Aggregate(aggregate) => {
                 counts_values |= aggregate.op == AggregateOp::CountValues;
             }
@@ -67,6 +78,9 @@ pub fn explained(expr: &Expr, difference: &str) -> Option<Explanation> {
         return Some(FILTERED_MATCHES);
     }
     if counts_values && difference.contains("too many: {") && has_many_digits(difference) {
+        return Some(LAST_DIGITS);
+    }
+    if has_angle && has_growth {
         return Some(LAST_DIGITS);
     }
     found
@@ -103,8 +117,13 @@ fn touched(node: &Expr) -> Option<Explanation> {
                 Expr::Subquery(subquery) => &subquery.time,
                 _ => return None,
             };
-            time.at.is_some().then_some(PINNED_PREDICTION)
+            Some(if time.at.is_some() {
+                PINNED_PREDICTION
+            } else {
+                INFINITE_SUMS
+            })
         }
+        Expr::Call(call) if call.func.name == "deriv" => Some(INFINITE_SUMS),
         _ => None,
     }
 }

@@ -191,11 +191,11 @@ impl Generator {
             return self.text(&simple);
         }
         let depth = depth - 1;
-        match self.random.below(10) {
+        match self.random.below(12) {
             0 => "time()".to_owned(),
             1 => "pi()".to_owned(),
             2 => format!("scalar({})", self.vector(depth, Wanted::Any)),
-            3 if self.is_full() => self.text(&["start()", "end()", "range()", "step()"]),
+            3 | 10 | 11 if self.is_full() => self.text(&["start()", "end()", "range()", "step()"]),
             4 if self.is_full() => {
                 let name = self.text(&["max_of", "min_of"]);
                 format!("{name}({}, {})", self.scalar(depth), self.scalar(depth))

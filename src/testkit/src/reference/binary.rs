@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use model::{CounterResetHint, FloatHistogram, Labels, LabelsBuilder};
 use promql::SampleValue;
-use promql_syntax::ast::{BinaryExpr, BinaryOp, MatchCardinality, ValueType, VectorMatching};
+use promql_syntax::Expr;
+use promql_syntax::ast::{
+    BinaryExpr, BinaryOp, MatchCardinality, UnaryOp, ValueType, VectorMatching,
+};
 
 use super::evaluate::{Reference, unique};
 use super::{Context, Item, Outcome, ReferenceError, Steps, Vector};
@@ -14,9 +17,10 @@ impl Reference<'_> {
     pub(super) fn binary(&self, node: &BinaryExpr, context: Context) -> Outcome<Steps> {
         let left = self.steps(&node.lhs, context)?;
         let right = self.steps(&node.rhs, context)?;
-        let scalar = |side: &promql_syntax::Expr| side.value_type() == ValueType::Scalar;
+        let scalar = |side: &Expr| side.value_type() == ValueType::Scalar;
         if node.op == BinaryOp::Or && self.settings.delayed_name_removal {
             check_flags(&left, &right)?;
+            check_names(node)?;
         }
         let mut steps = Steps::new();
         for (left, right) in left.into_iter().zip(right) {
@@ -221,6 +225,40 @@ fn check_flags(left: &Steps, right: &Steps) -> Outcome<()> {
         ));
     }
     Ok(())
+}
+
+/// As [`check_flags`], where one side has no sample but would drop the names that the other keeps.
+fn check_names(node: &BinaryExpr) -> Outcome<()> {
+    let names = |side: &Expr| -> BTreeSet<String> {
+        let selectors = side.selectors().into_iter();
+        selectors.map(|selector| selector.name.clone()).collect()
+    };
+    let is_shared = !names(&node.lhs).is_disjoint(&names(&node.rhs));
+    if is_shared && drops_name(&node.lhs) != drops_name(&node.rhs) {
+        return Err(ReferenceError::Undetermined(
+            "a series with and without its name",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a vector's names are going to be dropped, by the node that makes it.
+fn drops_name(expr: &Expr) -> bool {
+    match expr.unwrap_parens() {
+        Expr::Unary(unary) => unary.op == UnaryOp::Minus,
+        Expr::Binary(binary) if binary.op.is_set() => {
+            drops_name(&binary.lhs) || drops_name(&binary.rhs)
+        }
+        Expr::Binary(binary) => changes_metric(binary) || drops_name(&binary.lhs),
+        Expr::Aggregate(aggregate) => drops_name(&aggregate.expr),
+        Expr::Call(call) => match call.func.name {
+            "last_over_time" | "first_over_time" => false,
+            "info" | "label_replace" | "label_join" | "sort" | "sort_desc" | "sort_by_label"
+            | "sort_by_label_desc" => call.args.first().is_some_and(drops_name),
+            _ => true,
+        },
+        _ => false,
+    }
 }
 
 /// The labels in which matching series agree.

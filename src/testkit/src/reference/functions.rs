@@ -169,14 +169,15 @@ impl Reference<'_> {
 }
 
 /// Upstream reads counts and sums without buckets where no more is asked for. Resets of gauges are
-/// then seen by their counts alone, and additions see what was read of resets; the reference always
-/// has the buckets.
+/// then seen by their counts alone, additions see what was read of resets, and comparisons see no
+/// buckets; the reference always has them.
 fn check_parts(expr: &Expr) -> Outcome<()> {
     let mut depends = false;
     expr.walk(|node| {
         depends |= match node {
             Expr::Binary(binary) => {
-                binary.matching.is_some() && matches!(binary.op, BinaryOp::Add | BinaryOp::Sub)
+                use BinaryOp::{Add, Eq, Ne, Sub};
+                binary.matching.is_some() && matches!(binary.op, Add | Sub | Eq | Ne)
             }
             Expr::MatrixSelector(matrix) => matrix
                 .selector

@@ -167,7 +167,7 @@ fn quantile(phi: f64, buckets: &[Bucket]) -> f64 {
     }
     let buckets = cumulative(buckets, true);
     let observations = buckets[buckets.len() - 1].1;
-    if buckets.len() < 2 || observations == 0.0 || observations.is_nan() {
+    if buckets.len() < 2 || observations == 0.0 {
         return f64::NAN;
     }
     let rank = phi * observations;
