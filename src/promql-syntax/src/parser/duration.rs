@@ -71,7 +71,7 @@ impl<'a> Parser<'a> {
         if matches!(self.peek().kind, TokenKind::Number | TokenKind::Duration) {
             // Only here the sign is part of the literal, and of the place of its error.
             let mut number = self.parse_number_literal();
-            number.value = signed(sign, number.value);
+            number.value = signed(sign, &number);
             number.pos.start = token.start;
             return self.duration_literal(number, token.pos());
         }
@@ -235,7 +235,7 @@ impl<'a> Parser<'a> {
         let pos = PosRange::new(token.start, operand.expr.pos.end);
         match &mut operand.expr.kind {
             DurationExprKind::Number(number) if is_literal => {
-                number.value = signed(sign, number.value);
+                number.value = signed(sign, number);
                 // As upstream: only the start moves.
                 number.pos.start = token.start;
                 operand.expr.pos = number.pos;
@@ -280,10 +280,11 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn signed(sign: UnaryOp, value: f64) -> f64 {
+/// The literal's value behind a sign. A duration of zero has none, since it prints without one.
+fn signed(sign: UnaryOp, number: &NumberLiteral) -> f64 {
     match sign {
-        UnaryOp::Plus => value,
-        UnaryOp::Minus => -value,
+        UnaryOp::Minus if number.value != 0.0 || !number.is_duration => -number.value,
+        UnaryOp::Plus | UnaryOp::Minus => number.value,
     }
 }
 
