@@ -113,9 +113,9 @@ pub struct NumberLiteral {
 }
 
 impl PartialEq for NumberLiteral {
-    /// Compares bits, so that a tree with `NaN` equals itself.
+    /// Compares as texts do, which have one NaN and two zeros.
     fn eq(&self, other: &Self) -> bool {
-        self.value.to_bits() == other.value.to_bits()
+        same_number(self.value, other.value)
             && self.is_duration == other.is_duration
             && self.pos == other.pos
     }
@@ -306,13 +306,21 @@ pub struct FillValues {
 }
 
 impl PartialEq for FillValues {
-    /// Compares bits, so that `NaN` equals itself.
+    /// As for [`NumberLiteral`].
     fn eq(&self, other: &Self) -> bool {
-        let bits = |value: Option<f64>| value.map(f64::to_bits);
-        bits(self.lhs) == bits(other.lhs)
-            && bits(self.rhs) == bits(other.rhs)
+        let same = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => same_number(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        same(self.lhs, other.lhs)
+            && same(self.rhs, other.rhs)
             && self.written_as_one == other.written_as_one
     }
+}
+
+/// Whether two numbers are written alike: a NaN has no sign that a text could show.
+fn same_number(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
 /// An operation on two expressions. Operations in a row lean to the left: see

@@ -2,35 +2,25 @@
 //! buckets. Source: upstream `promqltest/test.go` and `util/convertnhcb`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use model::histogram::CUSTOM_BUCKETS_SCHEMA;
-use model::number::{format_general, parse_float};
-use model::{FloatHistogram, Labels, METRIC_NAME, Span, Timestamp};
+use model::histogram::{ClassicHistogram, ClassicPart};
+use model::number::parse_float;
+use model::{Labels, METRIC_NAME, Timestamp};
 use promql_syntax::SequenceValue;
 
 use super::{LoadedPoint, LoadedSeries};
 
-/// What part of a classic histogram a series is.
+/// What a series gives to a classic histogram.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
-    Bucket(f64),
+    Bucket { le: f64 },
     Count,
     Sum,
 }
 
-/// A classic histogram at one time.
-#[derive(Clone, Debug, Default)]
-struct Parts {
-    /// Upper bound and cumulative count, in order of the bounds.
-    buckets: Vec<(f64, f64)>,
-    count: Option<f64>,
-    sum: f64,
-}
-
 /// The native histograms that the classic ones among `series` become.
 pub(super) fn native_twins(series: &LoadedSeries) -> Result<LoadedSeries, String> {
-    let mut collected: BTreeMap<Labels, BTreeMap<Timestamp, Parts>> = BTreeMap::new();
+    let mut collected: BTreeMap<Labels, BTreeMap<Timestamp, ClassicHistogram>> = BTreeMap::new();
     for (labels, points) in series {
         let Some((twin, role)) = twin_of(labels)? else {
             continue;
@@ -38,7 +28,12 @@ pub(super) fn native_twins(series: &LoadedSeries) -> Result<LoadedSeries, String
         let parts = collected.entry(twin).or_default();
         for point in points {
             if let SequenceValue::Float(value) = point.value {
-                parts.entry(point.at).or_default().set(role, value);
+                let histogram = parts.entry(point.at).or_default();
+                match role {
+                    Role::Bucket { le } => histogram.push_bucket(le, value),
+                    Role::Count => histogram.set_count(value),
+                    Role::Sum => histogram.set_sum(value),
+                }
             }
         }
     }
@@ -52,7 +47,7 @@ pub(super) fn native_twins(series: &LoadedSeries) -> Result<LoadedSeries, String
             points.push(LoadedPoint {
                 at,
                 value: SequenceValue::Histogram {
-                    histogram: Arc::new(histogram),
+                    histogram: histogram.to_float(),
                     hint_is_given: false,
                 },
                 start_ms: 0,
@@ -67,20 +62,21 @@ pub(super) fn native_twins(series: &LoadedSeries) -> Result<LoadedSeries, String
 /// a series that is none, or whose bound is no number.
 fn twin_of(labels: &Labels) -> Result<Option<(Labels, Role)>, String> {
     let name = labels.metric_name().unwrap_or_default();
-    let (base, role) = if let Some(base) = name.strip_suffix("_bucket") {
-        let Some(bound) = labels.get("le") else {
-            return Err(format!("{labels} has no label le"));
-        };
-        match parse_float(bound).filter(|bound| !bound.is_nan()) {
-            Some(bound) => (base, Role::Bucket(bound)),
-            None => return Ok(None),
-        }
-    } else if let Some(base) = name.strip_suffix("_count") {
-        (base, Role::Count)
-    } else if let Some(base) = name.strip_suffix("_sum") {
-        (base, Role::Sum)
-    } else {
+    let Some((part, base)) = ClassicPart::of_name(name) else {
         return Ok(None);
+    };
+    let role = match part {
+        ClassicPart::Count => Role::Count,
+        ClassicPart::Sum => Role::Sum,
+        ClassicPart::Bucket => {
+            let Some(bound) = labels.get("le") else {
+                return Err(format!("{labels} has no label le"));
+            };
+            match parse_float(bound).filter(|bound| !bound.is_nan()) {
+                Some(le) => Role::Bucket { le },
+                None => return Ok(None),
+            }
+        }
     };
     let others = labels
         .iter()
@@ -90,77 +86,15 @@ fn twin_of(labels: &Labels) -> Result<Option<(Labels, Role)>, String> {
         .map_err(|error| error.to_string())
 }
 
-impl Parts {
-    fn set(&mut self, role: Role, value: f64) {
-        match role {
-            Role::Count => self.count = Some(value),
-            Role::Sum => self.sum = value,
-            Role::Bucket(bound) => {
-                let place = self.buckets.partition_point(|(other, _)| *other < bound);
-                // Of two series that write one bound differently the first one counts.
-                if self
-                    .buckets
-                    .get(place)
-                    .is_none_or(|(other, _)| *other > bound)
-                {
-                    self.buckets.insert(place, (bound, value));
-                }
-            }
-        }
-    }
-
-    fn convert(mut self) -> Result<FloatHistogram, String> {
-        let last = self.buckets.last().copied();
-        let count = match (self.count, last) {
-            (Some(count), _) => count,
-            (None, Some((_, count))) => count,
-            (None, None) => {
-                return Err("count must be provided when no buckets are present".to_owned());
-            }
-        };
-        if last.is_none_or(|(bound, _)| bound < f64::INFINITY) {
-            self.buckets.push((f64::INFINITY, count));
-        }
-        let mut below = 0.0;
-        let mut counts = Vec::with_capacity(self.buckets.len());
-        for (bound, cumulative) in &self.buckets {
-            let in_bucket = cumulative - below;
-            if in_bucket.is_nan() || in_bucket < 0.0 {
-                let bound = format_general(*bound);
-                return Err(format!("count is not cumulative at bound {bound}"));
-            }
-            counts.push(in_bucket);
-            below = *cumulative;
-        }
-        if below.to_bits() != count.to_bits() {
-            let (below, count) = (format_general(below), format_general(count));
-            return Err(format!("count mismatch: {count} and {below}"));
-        }
-        Ok(self.histogram(count, counts))
-    }
-
-    fn histogram(&self, count: f64, counts: Vec<f64>) -> FloatHistogram {
-        let (_, bounds) = self.buckets.split_last().unwrap_or((&(0.0, 0.0), &[]));
-        FloatHistogram {
-            schema: CUSTOM_BUCKETS_SCHEMA,
-            count,
-            sum: self.sum,
-            positive_spans: vec![Span {
-                offset: 0,
-                length: u32::try_from(counts.len()).unwrap_or(u32::MAX),
-            }],
-            positive_buckets: counts,
-            custom_values: bounds.iter().map(|(bound, _)| *bound).collect(),
-            ..FloatHistogram::default()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use model::histogram::CUSTOM_BUCKETS_SCHEMA;
+    use model::{FloatHistogram, PromDuration};
+
     use super::super::points;
     use super::*;
-    use model::PromDuration;
 
     fn convert(lines: &[&str]) -> Result<Vec<(Labels, FloatHistogram)>, String> {
         let mut series = LoadedSeries::new();
@@ -218,16 +152,12 @@ mod tests {
     fn refuses_what_is_no_histogram() {
         for (lines, error) in [
             (
-                &["a_sum 1"][..],
-                "{__name__=\"a\"} at 0: count must be provided when no buckets are present",
-            ),
-            (
-                &[r#"a_bucket{le="1"} 2"#, r#"a_bucket{le="2"} 1"#],
-                "{__name__=\"a\"} at 0: count is not cumulative at bound 2",
+                &[r#"a_bucket{le="1"} 2"#, r#"a_bucket{le="2"} 1"#][..],
+                "{__name__=\"a\"} at 0: count is not cumulative: 1 < 2",
             ),
             (
                 &[r#"a_bucket{le="+Inf"} 2"#, "a_count 1"],
-                "{__name__=\"a\"} at 0: count mismatch: 1 and 2",
+                "{__name__=\"a\"} at 0: count mismatch: count=1 != le=+Inf count=2",
             ),
             (&["a_bucket 1"], "{__name__=\"a_bucket\"} has no label le"),
         ] {
