@@ -145,8 +145,9 @@ impl SeriesReader {
     /// Whether only the newest sample that was read can matter: there is one instant, at which the
     /// reading ends, and no window.
     fn reads_newest(&self) -> bool {
-        // Statistics of a histogram depend on the one before.
+        // Smoothing reads on behind the instant, and statistics of a histogram depend on the one before.
         self.newest_only
+            && self.selector.behind_ms == 0
             && !self.selector.statistics_only
             && self.reference.first_ms() == self.reference.last_ms()
     }
