@@ -127,6 +127,10 @@ fn ask_classic(buckets: &[Bucket], question: Question) -> f64 {
     }
 }
 
+/// Counts that differ by less, relative to their sum, are equal. Source: upstream
+/// `promql/quantile.go`, smallDeltaTolerance.
+const ROUNDING: f64 = 1e-12;
+
 /// Adds up buckets of one bound; counts must not fall.
 fn cumulative(buckets: &[Bucket], is_monotonic: bool) -> Vec<Bucket> {
     let mut merged: Vec<Bucket> = Vec::new();
@@ -139,8 +143,10 @@ fn cumulative(buckets: &[Bucket], is_monotonic: bool) -> Vec<Bucket> {
     if is_monotonic {
         let mut highest = f64::NEG_INFINITY;
         for bucket in &mut merged {
-            // Differences that rounding explains are smoothed too.
-            if bucket.1 < highest {
+            // Differences that rounding explains are smoothed too, in either direction.
+            let difference = (bucket.1 - highest).abs();
+            let is_rounding = difference / (bucket.1.abs() + highest.abs()) < ROUNDING;
+            if bucket.1 < highest || is_rounding {
                 bucket.1 = highest;
             }
             highest = bucket.1;
