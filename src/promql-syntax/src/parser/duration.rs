@@ -66,7 +66,12 @@ impl<'a> Parser<'a> {
         if unary_op(self.peek().kind).is_some() {
             let operand = self.nested(|parser| parser.parse_duration(POWER_PRECEDENCE))?;
             let signed = self.sign_duration(sign, &token, operand)?;
-            return self.parse_duration_operators(signed, 0);
+            let mut node = self.parse_duration_operators(signed, 0)?;
+            // Signs that change nothing are not printed, so that parentheses have to hold the rest.
+            if matches!(node.expr.kind, DurationExprKind::Binary(..)) {
+                node.expr.wrapped = true;
+            }
+            return Ok(node);
         }
         if matches!(self.peek().kind, TokenKind::Number | TokenKind::Duration) {
             // Only here the sign is part of the literal, and of the place of its error.
