@@ -12,12 +12,17 @@ use crate::json::{Object, push_array, push_number, push_strings};
 
 const NULL: &str = "null";
 
-/// Appends a tree. Recursive: the parser bounds the depth of trees.
+/// Appends a tree. Recursive but for chains of operators, as these are no levels to the parser,
+/// which bounds the depth of trees.
 pub(crate) fn push_expr(expr: &Expr, out: &mut String) {
+    if let Expr::Binary(node) = expr {
+        push_chain(node, out);
+        return;
+    }
     let mut object = Object::begin(out);
     match expr {
         Expr::Aggregate(node) => push_aggregate(node, &mut object),
-        Expr::Binary(node) => push_binary(node, &mut object),
+        Expr::Binary(_) => {}
         Expr::Call(node) => push_call(node, &mut object),
         Expr::MatrixSelector(node) => push_matrix(node, &mut object),
         Expr::Subquery(node) => push_subquery(node, &mut object),
@@ -56,9 +61,26 @@ fn push_aggregate(node: &AggregateExpr, object: &mut Object<'_>) {
         .boolean("without", node.without);
 }
 
-fn push_binary(node: &BinaryExpr, object: &mut Object<'_>) {
-    object.boolean("bool", node.return_bool);
-    push_expr(&node.lhs, object.key("lhs"));
+/// Appends operators that stand on each other's left: first all their beginnings, the outermost
+/// one's first, then what they begin with, then their ends.
+fn push_chain(node: &BinaryExpr, out: &mut String) {
+    let chain = node.chain();
+    for node in chain.iter().rev() {
+        Object::begin(out)
+            .boolean("bool", node.return_bool)
+            .key("lhs");
+    }
+    if let Some(innermost) = chain.first() {
+        push_expr(&innermost.lhs, out);
+    }
+    for node in chain {
+        let mut object = Object::resume(out);
+        push_right(node, &mut object);
+        object.end();
+    }
+}
+
+fn push_right(node: &BinaryExpr, object: &mut Object<'_>) {
     let matching = node.matching.as_deref();
     push_optional(matching, object.key("matching"), push_matching);
     object.string("op", node.op.as_str());
@@ -273,6 +295,16 @@ mod tests {
                 eight = number("8", false),
             ),
         );
+    }
+
+    #[test]
+    fn chains_need_no_stack() {
+        let query = vec!["a"; 50_000].join(" + ");
+        let expr = parse_expr(&query, &ParserOptions::all()).unwrap();
+        let mut out = String::new();
+        push_expr(&expr, &mut out);
+        assert_eq!(out.matches("binaryExpr").count(), 49_999);
+        assert_eq!(out.matches('{').count(), out.matches('}').count());
     }
 
     #[test]

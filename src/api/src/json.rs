@@ -164,6 +164,14 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Goes on with an object that was opened and has a key already.
+    pub(crate) fn resume(out: &'a mut String) -> Self {
+        Self {
+            out,
+            is_empty: false,
+        }
+    }
+
     /// Writes a key and gives the output, to which the value has to be appended.
     pub(crate) fn key(&mut self, key: &str) -> &mut String {
         if !self.is_empty {
