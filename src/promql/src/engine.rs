@@ -73,7 +73,7 @@ impl Default for EngineOptions {
 /// What belongs to one run of a query.
 #[derive(Clone, Default)]
 pub struct QueryContext {
-    /// Replaces [`EngineOptions::lookback_delta`].
+    /// Replaces [`EngineOptions::lookback_delta`] if it is positive, as upstream.
     pub lookback_delta: Option<PromDuration>,
     /// Asked now and then whether the query has to stop.
     pub stop: Option<StopCheck>,
@@ -297,6 +297,7 @@ impl Engine {
             times,
             lookback: context
                 .lookback_delta
+                .filter(|lookback| *lookback > PromDuration::ZERO)
                 .unwrap_or(self.options.lookback_delta),
             default_subquery_step: self.options.default_subquery_step,
             max_depth: stack::MAX_DEPTH,

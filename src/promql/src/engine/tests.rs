@@ -257,18 +257,26 @@ fn queries_stop_when_asked_to() {
 fn a_lookback_can_be_given_for_one_query() {
     let storage = load(&["a 1"]);
     let engine = Engine::default();
-    let context = QueryContext {
-        lookback_delta: Some(PromDuration::from_secs(3600)),
-        ..QueryContext::default()
-    };
-    for (context, want) in [(QueryContext::default(), 0), (context, 1)] {
+    // One that is not positive is none.
+    for (lookback_s, at_minutes, want) in [
+        (None, 4, 1),
+        (None, 50, 0),
+        (Some(3600), 50, 1),
+        (Some(60), 4, 0),
+        (Some(0), 4, 1),
+        (Some(-5), 4, 1),
+    ] {
+        let context = QueryContext {
+            lookback_delta: lookback_s.map(PromDuration::from_secs),
+            ..QueryContext::default()
+        };
         let result = engine
-            .instant(&storage, "a", minutes(50), context)
+            .instant(&storage, "a", minutes(at_minutes), context)
             .expect("valid");
         let Value::Vector(samples) = result.value else {
             panic!("not a vector")
         };
-        assert_eq!(samples.len(), want);
+        assert_eq!(samples.len(), want, "{lookback_s:?} {at_minutes}");
     }
 }
 
