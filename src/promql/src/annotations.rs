@@ -49,7 +49,7 @@ fn truncate(lines: &mut Vec<String>, limit: usize, what: &str) {
 /// Collects annotations while a query runs; shared by all its operators.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    /// The query's text, for positions. Empty when it is not known.
+    /// The query's text, for positions. Empty when it is not known, and in a part.
     query: String,
     found: Mutex<Found>,
     /// Where annotations go, if these are those of a part of the query only.
@@ -85,7 +85,6 @@ impl Notes {
     /// were any.
     pub(crate) fn of_part(whole: &Arc<Self>) -> Self {
         Self {
-            query: whole.query.clone(),
             whole: Some(Arc::clone(whole)),
             ..Self::default()
         }
@@ -126,6 +125,9 @@ impl Notes {
 
     /// The part of the query's text that stands there, if the text is known.
     pub(crate) fn source(&self, pos: PosRange) -> Option<&str> {
+        if let Some(whole) = &self.whole {
+            return whole.source(pos);
+        }
         self.query
             .get(pos.start..pos.end)
             .filter(|text| !text.is_empty())

@@ -170,6 +170,23 @@ fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
+/// What the points of a slice take.
+pub(crate) fn slice_bytes(slice: &SeriesSlice) -> usize {
+    let bytes = float_bytes(slice.values.len());
+    if slice.histograms.is_empty() {
+        return bytes;
+    }
+    let pointers = slice.histograms.len().saturating_mul(size_of::<usize>());
+    bytes
+        .saturating_add(pointers)
+        .saturating_add(slice.samples().saturating_mul(SAMPLE_BYTES))
+}
+
+/// What the points of a slice of `steps` steps take, unless there are histograms.
+pub(crate) fn float_bytes(steps: usize) -> usize {
+    steps.saturating_mul(POINT_BYTES)
+}
+
 /// Memory that a query holds; given back when dropped.
 pub(crate) struct Reservation {
     limits: Arc<Limits>,
@@ -201,7 +218,7 @@ impl Reservation {
         points: usize,
     ) -> Result<Self, EngineError> {
         let mut reservation = Self::empty(limits);
-        reservation.add(steps.saturating_mul(POINT_BYTES), points)?;
+        reservation.add(float_bytes(steps), points)?;
         Ok(reservation)
     }
 
@@ -214,15 +231,7 @@ impl Reservation {
 
     /// Reserves what a slice holds, too.
     pub(crate) fn add_slice(&mut self, slice: &SeriesSlice) -> Result<(), EngineError> {
-        let mut bytes = slice.values.len().saturating_mul(POINT_BYTES);
-        let samples = slice.samples();
-        if !slice.histograms.is_empty() {
-            let pointers = slice.histograms.len().saturating_mul(size_of::<usize>());
-            bytes = bytes
-                .saturating_add(pointers)
-                .saturating_add(samples.saturating_mul(SAMPLE_BYTES));
-        }
-        self.add(bytes, samples)
+        self.add(slice_bytes(slice), slice.samples())
     }
 
     /// Reserves more bytes.

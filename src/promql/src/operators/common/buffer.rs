@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::annotations::Notes;
 use crate::error::EngineError;
-use crate::limits::Reservation;
+use crate::limits::{Reservation, float_bytes, slice_bytes};
 use crate::operators::{Operator, SeriesMeta, Shared, metas_bytes};
 use crate::slice::SeriesSlice;
 
@@ -32,8 +32,8 @@ pub(in crate::operators) struct CommonBuffer {
     /// Known once anybody asked.
     metas: Option<Vec<SeriesMeta>>,
     readers: Vec<Reader>,
-    /// Slices from `first_held` on; `None` where nobody wants it.
-    held: VecDeque<Option<SeriesSlice>>,
+    /// Slices from `first_held` on, each with what it counts as; `None` where nobody wants it.
+    held: VecDeque<Option<(SeriesSlice, usize)>>,
     first_held: usize,
     next_input: usize,
     held_bytes: usize,
@@ -118,7 +118,7 @@ impl CommonBuffer {
         }
         let metas = self.input.series()?;
         self.labels.set(metas_bytes(&metas), 0)?;
-        let each = self.slice_bytes();
+        let each = self.least_bytes();
         if metas.len().saturating_mul(each) > MAX_HELD_BYTES {
             self.max_held_bytes = each.saturating_mul(MAX_HELD_SERIES).min(MAX_HELD_BYTES);
         }
@@ -126,8 +126,9 @@ impl CommonBuffer {
         Ok(metas)
     }
 
-    fn slice_bytes(&self) -> usize {
-        size_of::<SeriesSlice>() + self.steps.saturating_mul(size_of::<f64>()) + self.steps / 8
+    /// What a slice takes; one with histograms takes more.
+    fn least_bytes(&self) -> usize {
+        size_of::<SeriesSlice>() + float_bytes(self.steps)
     }
 
     /// Reads series `index` for a reader, who asks for one behind the other.
@@ -155,9 +156,10 @@ impl CommonBuffer {
             }
             self.next_input += 1;
             self.input.next(out)?;
-            self.held.push_back(is_wanted.then(|| out.clone()));
+            let slice = is_wanted.then(|| out.clone());
+            self.hold(slice);
         } else if let Some(slot) = self.held.get_mut(index - self.first_held)
-            && let Some(slice) = slot
+            && let Some((slice, _)) = slot
         {
             out.copy_from(slice);
         }
@@ -176,7 +178,7 @@ impl CommonBuffer {
         self.next_input += 1;
         let mut slice = SeriesSlice::default();
         self.input.next(&mut slice)?;
-        self.held.push_back(is_wanted.then_some(slice));
+        self.hold(is_wanted.then_some(slice));
         Ok(true)
     }
 
@@ -187,7 +189,7 @@ impl CommonBuffer {
 
     /// Reserves room for one more slice, if there is.
     fn hold_bytes(&mut self) -> bool {
-        let bytes = self.held_bytes + self.slice_bytes();
+        let bytes = self.held_bytes + self.least_bytes();
         let fits = bytes <= self.max_held_bytes && self.memory.set(bytes, 0).is_ok();
         if fits {
             self.held_bytes = bytes;
@@ -198,6 +200,19 @@ impl CommonBuffer {
         fits
     }
 
+    /// Keeps a slice that room was reserved for. How large its histograms are is known only now:
+    /// they leave less room for the next one.
+    fn hold(&mut self, slice: Option<SeriesSlice>) {
+        let held = slice.map(|slice| {
+            let bytes = size_of::<SeriesSlice>() + slice_bytes(&slice);
+            (slice, bytes)
+        });
+        if let Some((_, bytes)) = &held {
+            self.held_bytes += bytes.saturating_sub(self.least_bytes());
+        }
+        self.held.push_back(held);
+    }
+
     /// Lets go of what all readers have passed.
     fn release(&mut self) {
         let passed = self.readers.iter().map(|reader| reader.position).min();
@@ -206,11 +221,72 @@ impl CommonBuffer {
             && let Some(slot) = self.held.pop_front()
         {
             self.first_held += 1;
-            if slot.is_some() {
-                self.held_bytes = self.held_bytes.saturating_sub(self.slice_bytes());
+            if let Some((_, bytes)) = slot {
+                self.held_bytes = self.held_bytes.saturating_sub(bytes);
             }
         }
-        // Giving back cannot fail.
-        let _smaller = self.memory.set(self.held_bytes, 0);
+        // Should histograms exceed what the query may hold, whoever reserves next is told.
+        let _counted = self.memory.set(self.held_bytes, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::FloatHistogram;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::operators::{NameRemoval, TypeLabels};
+
+    const SERIES: usize = 100;
+
+    /// Series of one large histogram each.
+    struct Large(Arc<FloatHistogram>);
+
+    impl Operator for Large {
+        fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+            Ok(vec![SeriesMeta::new(model::Labels::empty()); SERIES])
+        }
+
+        fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+            out.reset(1);
+            out.set_histogram(0, Arc::clone(&self.0));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn histograms_are_part_of_what_is_held() {
+        let limits = Arc::new(Limits::new(u64::MAX, u64::MAX, None));
+        let shared = Shared {
+            limits: Arc::clone(&limits),
+            notes: Arc::new(Notes::new("")),
+            name_removal: NameRemoval::Immediate,
+            type_and_unit_labels: TypeLabels::Ignored,
+            use_start_timestamps: false,
+        };
+        let large = FloatHistogram {
+            positive_buckets: vec![1.0; 1 << 17],
+            ..FloatHistogram::default()
+        };
+        let histogram_bytes = large.size_in_samples() * crate::limits::SAMPLE_BYTES;
+        let input = Box::new(Large(Arc::new(large)));
+        let notes = Arc::clone(&shared.notes);
+        let mut buffer = CommonBuffer::new(input, notes, 1, &shared);
+        let (ahead, behind) = (buffer.add_reader(), buffer.add_reader());
+        buffer.series().unwrap();
+        let mut out = SeriesSlice::default();
+        let mut read = 0;
+        while buffer.read(ahead, read, &mut out).unwrap() == Outcome::Read {
+            read += 1;
+        }
+        assert_eq!(read, MAX_HELD_BYTES / histogram_bytes + 1);
+        assert!(limits.stats().peak_bytes as usize > read * histogram_bytes);
+        // What the other one reads makes room again.
+        for index in 0..read {
+            assert_eq!(buffer.read(behind, index, &mut out).unwrap(), Outcome::Read);
+        }
+        assert_eq!(buffer.held_bytes, 0);
+        assert_eq!(buffer.read(ahead, read, &mut out).unwrap(), Outcome::Read);
     }
 }

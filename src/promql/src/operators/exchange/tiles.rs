@@ -8,7 +8,7 @@ use base::CpuPool;
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::EngineError;
-use crate::limits::Reservation;
+use crate::limits::{Reservation, float_bytes, slice_bytes};
 use crate::operators::{Operator, Shared};
 use crate::slice::SeriesSlice;
 
@@ -162,13 +162,16 @@ impl Work {
         let Some(mut reader) = self.input.lock().fork(series) else {
             return Err(EngineError::Unsupported("this part of a query".to_owned()));
         };
-        if into.memory.is_none() {
-            let cells = self.steps.saturating_mul(count);
-            into.memory = Some(Reservation::slice(&self.shared.limits, cells, 0)?);
-        }
+        let empty = || Reservation::empty(&self.shared.limits);
+        let memory = into.memory.get_or_insert_with(empty);
+        let least = float_bytes(self.steps);
+        memory.set(least.saturating_mul(count), 0)?;
         into.slices.resize_with(count, SeriesSlice::default);
         for slice in &mut into.slices {
             reader.next(slice)?;
+            if !slice.histograms.is_empty() {
+                memory.add_bytes(slice_bytes(slice).saturating_sub(least))?;
+            }
         }
         Ok(into)
     }
@@ -228,5 +231,60 @@ impl Claim<'_> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.settle(Slot::Abandoned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::FloatHistogram;
+
+    use super::*;
+    use crate::annotations::Notes;
+    use crate::limits::{Limits, SAMPLE_BYTES};
+    use crate::operators::{NameRemoval, SeriesMeta, TypeLabels};
+
+    /// Series of one histogram each.
+    struct Histograms(Arc<FloatHistogram>);
+
+    impl Operator for Histograms {
+        fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError> {
+            Ok(Vec::new())
+        }
+
+        fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
+            out.reset(1);
+            out.set_histogram(0, Arc::clone(&self.0));
+            Ok(())
+        }
+
+        fn fork(&self, _series: Range<usize>) -> Option<Box<dyn Operator>> {
+            Some(Box::new(Self(Arc::clone(&self.0))))
+        }
+    }
+
+    #[test]
+    fn histograms_of_a_tile_count_as_memory() {
+        let histogram = Arc::new(FloatHistogram {
+            positive_buckets: vec![1.0; 1000],
+            ..FloatHistogram::default()
+        });
+        let tile_bytes = 64 * histogram.size_in_samples() * SAMPLE_BYTES;
+        let max_bytes = u64::try_from(tile_bytes * 3 / 2).unwrap();
+        let limits = Arc::new(Limits::new(max_bytes, u64::MAX, None));
+        let shared = Shared {
+            limits,
+            notes: Arc::new(Notes::new("")),
+            name_removal: NameRemoval::Immediate,
+            type_and_unit_labels: TypeLabels::Ignored,
+            use_start_timestamps: false,
+        };
+        let work = Work::new(Box::new(Histograms(histogram)), (1000, 1), 1, shared);
+        let first = work.take(0, Tile::default()).unwrap();
+        assert!(matches!(
+            work.take(1, Tile::default()),
+            Err(EngineError::TooManySamples)
+        ));
+        // A tile that was read makes room.
+        assert_eq!(work.take(2, first).unwrap().slices.len(), 64);
     }
 }
