@@ -22,54 +22,53 @@ pub(super) fn apply(plan: &mut Plan) {
     if plan.grid.is_instant() && !has_subquery(&mut plan.root) {
         return;
     }
-    mark(&mut plan.root);
+    if mark(&mut plan.root) {
+        wrap(&mut plan.root);
+    }
 }
 
 fn has_subquery(node: &mut Node) -> bool {
     matches!(node.kind, NodeKind::Subquery(_)) || node.children_mut().into_iter().any(has_subquery)
 }
 
-/// Wraps the topmost invariant nodes at or below `node`.
-fn mark(node: &mut Node) {
-    if is_invariant(node) {
-        // Range vectors have no steps, and constants cost nothing.
-        if !matches!(
-            node.kind,
-            NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_)
-        ) {
-            node.wrap(NodeKind::StepInvariant);
-            mark_subqueries(node);
-            return;
+/// Wraps the topmost invariant nodes below `node`, unless it is invariant itself, which it says. One
+/// pass from the leaves up, as plans may be very deep.
+fn mark(node: &mut Node) -> bool {
+    let below: Vec<bool> = node.children_mut().into_iter().map(mark).collect();
+    let is_invariant = is_invariant(node, below.iter().all(|child| *child));
+    // Below an invariant node only subqueries have steps again.
+    if !is_invariant || matches!(node.kind, NodeKind::Subquery(_)) {
+        for (child, is_invariant) in node.children_mut().into_iter().zip(below) {
+            if is_invariant {
+                wrap(child);
+            }
         }
     }
-    for child in node.children_mut() {
-        mark(child);
+    is_invariant
+}
+
+/// Range vectors have no steps, and constants cost nothing.
+fn wrap(node: &mut Node) {
+    if !matches!(
+        node.kind,
+        NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::Matrix(_) | NodeKind::Subquery(_)
+    ) {
+        node.wrap(NodeKind::StepInvariant);
     }
 }
 
-/// Below an invariant node only subqueries have steps again.
-fn mark_subqueries(node: &mut Node) {
-    if let NodeKind::Subquery(subquery) = &mut node.kind {
-        mark(&mut subquery.expr);
-        return;
-    }
-    for child in node.children_mut() {
-        mark_subqueries(child);
-    }
-}
-
-fn is_invariant(node: &mut Node) -> bool {
-    match &mut node.kind {
+fn is_invariant(node: &Node, are_children: bool) -> bool {
+    match &node.kind {
         NodeKind::Number(_) | NodeKind::Text(_) | NodeKind::StepInvariant(_) => true,
         NodeKind::Selector(selector) => selector.at_ms.is_some(),
         NodeKind::Matrix(matrix) => matrix.selector.at_ms.is_some(),
         NodeKind::Subquery(subquery) => subquery.at_ms.is_some(),
-        NodeKind::Info(info) => info.series.at_ms.is_some() && is_invariant(&mut info.expr),
+        NodeKind::Info(info) => info.series.at_ms.is_some() && are_children,
         NodeKind::Call(call) if TIME_DEPENDENT.contains(&call.func.name) => false,
         NodeKind::Call(_)
         | NodeKind::Aggregate(_)
         | NodeKind::Binary(_)
         | NodeKind::Negate(_)
-        | NodeKind::Common(_) => node.children_mut().into_iter().all(is_invariant),
+        | NodeKind::Common(_) => are_children,
     }
 }

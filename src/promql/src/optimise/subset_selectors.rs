@@ -13,6 +13,9 @@ use crate::operators::METADATA_LABELS;
 use crate::plan::{Common, CommonUse, Node, NodeKind, Plan, Selector, resolve_ranges};
 use model::Matcher;
 
+/// In queries with more selections none is read from another: all are compared with each other.
+const MAX_SELECTIONS: usize = 500;
+
 pub(super) fn apply(plan: &mut Plan) {
     resolve_ranges(plan);
     let mut selections = Vec::new();
@@ -102,6 +105,9 @@ fn selection(node: &Node, grid: Grid) -> Option<Selection> {
 
 /// For each selection the one that it is read from; `None` when there is none at all.
 fn wholes(selections: &[Selection]) -> Option<Vec<Option<usize>>> {
+    if selections.len() > MAX_SELECTIONS {
+        return None;
+    }
     let whole_of = |part: &Selection| {
         let candidates = selections
             .iter()

@@ -119,6 +119,43 @@ fn a_selection_inside_another_one_is_read_from_there() {
 }
 
 #[test]
+fn very_many_selections_are_not_compared_with_each_other() {
+    let mut parts: Vec<String> = (0..500).map(|x| format!("a{{x=\"{x}\"}}")).collect();
+    parts.push("a".to_owned());
+    let sums: Vec<String> = parts.chunks(30).map(|part| part.join(" + ")).collect();
+    check_unchanged("subset selectors", &[&format!("({})", sums.join(") + ("))]);
+}
+
+#[test]
+fn what_is_the_same_at_all_steps_is_computed_once() {
+    check_rule(
+        "step invariant",
+        "sum(a @ 1 + 2) + max_over_time((a + b @ 1)[5m:1m]) + rate(a[5m:1m] @ 1)",
+        "binary + one-to-one ignoring ()
+  binary + one-to-one ignoring ()
+    once
+      sum by ()
+        binary +
+          selector {__name__=\"a\"} @1000 reads=-298999..1000
+          number 2
+    max_over_time()
+      subquery [5m:1m] steps=15
+        binary + one-to-one ignoring ()
+          selector {__name__=\"a\"} reads=-539999..600000
+          once
+            selector {__name__=\"b\"} @1000 reads=-298999..1000
+  once
+    rate()
+      subquery [5m:1m] @1000 steps=5
+        selector {__name__=\"a\"} reads=-539999..0",
+    );
+    check_unchanged(
+        "step invariant",
+        &["predict_linear(a[5m] @ 1, 5)", "a + 1", "hour() + 1"],
+    );
+}
+
+#[test]
 fn labels_that_nobody_reads_are_not_removed() {
     check_rule(
         "label projection",
