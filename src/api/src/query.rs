@@ -55,16 +55,9 @@ pub(crate) async fn instant(
     origin: Origin,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let limit = params::limit(&form)?;
-    let at = params::time_or(&form, "time", queries.now())?;
-    let times = EvaluationTimes::Instant(at);
-    let request = QueryRequest::read(&form, times, queries.longest_timeout())?;
-    let request = QueryRequest {
-        limit,
-        origin,
-        ..request
-    };
-    queries.run(request).await
+    let now = queries.now();
+    let times = |form: &Form| params::time_or(form, "time", now).map(EvaluationTimes::Instant);
+    run(queries, origin, &form, times).await
 }
 
 /// Evaluates a query at every step of a range of time.
@@ -73,9 +66,18 @@ pub(crate) async fn range(
     origin: Origin,
     form: Form,
 ) -> Result<Response, ApiError> {
-    let limit = params::limit(&form)?;
-    let times = range_times(&form)?;
-    let request = QueryRequest::read(&form, times, queries.longest_timeout())?;
+    run(queries, origin, &form, range_times).await
+}
+
+/// Runs what a form asks for. Its mistakes are told in upstream's order: `limit`, times, the rest.
+async fn run(
+    queries: Arc<Queries>,
+    origin: Origin,
+    form: &Form,
+    times: impl FnOnce(&Form) -> Result<EvaluationTimes, ApiError>,
+) -> Result<Response, ApiError> {
+    let limit = params::limit(form)?;
+    let request = QueryRequest::read(form, times(form)?, queries.longest_timeout())?;
     let request = QueryRequest {
         limit,
         origin,
@@ -109,8 +111,7 @@ pub(crate) fn range_times(form: &Form) -> Result<EvaluationTimes, ApiError> {
 }
 
 impl QueryRequest {
-    /// Reads what both kinds of queries have. `limit` comes first in the order of complaints, and
-    /// is the caller's.
+    /// Reads what all kinds of queries have; `limit`, `analyze` and `origin` are the caller's.
     fn read(form: &Form, times: EvaluationTimes, longest: PromDuration) -> Result<Self, ApiError> {
         let timeout = match form.get("timeout") {
             "" => longest,
