@@ -2,11 +2,11 @@
 
 use model::{Labels, PromDuration, Timestamp};
 use promql::{
-    Engine, EngineError, EngineOptions, NameRemoval, QueryContext, QueryRange, QueryResult,
-    SampleValue, Series, Value,
+    Engine, EngineError, EngineOptions, NameRemoval, Optimiser, ParsedQuery, QueryContext,
+    QueryRange, QueryResult, SampleValue, Series, Value,
 };
 use promql_syntax::{Expr, ParserOptions};
-use storage::memory::MemoryStorage;
+use storage::Queryable;
 
 use super::compare::same_value;
 use crate::reference::{
@@ -41,14 +41,23 @@ pub enum CaseOutcome {
     Different(String),
 }
 
-/// Engine, reference and data of one case.
+/// Engine, reference and data of one case. The engine runs its plan as it was built, too: that
+/// has to give the same bits and annotations.
 #[must_use]
-pub fn run_against_reference(case: &Case, data: &Dataset, storage: &MemoryStorage) -> CaseOutcome {
+pub fn run_against_reference(case: &Case, data: &Dataset, storage: &dyn Queryable) -> CaseOutcome {
     let engine = Engine::new(options(case));
     let Ok(query) = engine.parse(&case.query) else {
         return CaseOutcome::Different("the query does not parse".to_owned());
     };
-    let got = evaluate(&engine, storage, case, query.expr());
+    let got = evaluate(&engine, storage, case, &query);
+    let plain = Engine::new(EngineOptions {
+        optimiser: Optimiser::Off,
+        ..options(case)
+    });
+    let unoptimised = evaluate(&plain, storage, case, &query);
+    if let Some(difference) = optimised_difference(&unoptimised, &got) {
+        return CaseOutcome::Different(difference);
+    }
     let reference = Reference {
         data,
         settings: ReferenceSettings {
@@ -73,21 +82,47 @@ fn options(case: &Case) -> EngineOptions {
 
 fn evaluate(
     engine: &Engine,
-    storage: &MemoryStorage,
+    storage: &dyn Queryable,
     case: &Case,
-    expr: &Expr,
+    query: &ParsedQuery,
 ) -> Result<QueryResult, EngineError> {
-    let parsed = expr.clone().into();
     let times = case.times;
     if times.step_ms == 0 {
-        return engine.instant_parsed(storage, &parsed, times.start, QueryContext::default());
+        return engine.instant_parsed(storage, query, times.start, QueryContext::default());
     }
     let range = QueryRange {
         start: times.start,
         end: times.end,
         step: PromDuration::from_millis(times.step_ms),
     };
-    engine.range_parsed(storage, &parsed, range, QueryContext::default())
+    engine.range_parsed(storage, query, range, QueryContext::default())
+}
+
+/// What rules of the optimiser changed.
+fn optimised_difference(
+    plain: &Result<QueryResult, EngineError>,
+    optimised: &Result<QueryResult, EngineError>,
+) -> Option<String> {
+    match (plain, optimised) {
+        (Ok(plain), Ok(optimised)) => {
+            let (without, with) = (&plain.annotations, &optimised.annotations);
+            if without != with {
+                return Some(format!(
+                    "annotations {with:?}, without the optimiser {without:?}"
+                ));
+            }
+            // As text a number stands for its bits, but for those of NaN.
+            let (without, with) = (
+                format!("{:?}", plain.value),
+                format!("{:?}", optimised.value),
+            );
+            (without != with)
+                .then(|| format!("optimised gives {with}, without the optimiser {without}"))
+        }
+        (Err(_), Err(_)) => None,
+        (Ok(_), Err(error)) => Some(format!("fails with {error} only when optimised")),
+        (Err(error), Ok(_)) => Some(format!("fails with {error} unless optimised")),
+    }
 }
 
 /// The engine against an answer that somebody else gave.
@@ -95,13 +130,13 @@ fn evaluate(
 pub fn run_against_answer(
     case: &Case,
     answer: Result<ReferenceValue, String>,
-    storage: &MemoryStorage,
+    storage: &dyn Queryable,
 ) -> CaseOutcome {
     let engine = Engine::new(options(case));
     let Ok(query) = engine.parse(&case.query) else {
         return CaseOutcome::Different("the query does not parse".to_owned());
     };
-    match (answer, evaluate(&engine, storage, case, query.expr())) {
+    match (answer, evaluate(&engine, storage, case, &query)) {
         (Err(_), Err(_)) => CaseOutcome::SameError,
         (Err(_), Ok(_)) if reads_in_part(query.expr()) => CaseOutcome::ErrorNotReached,
         (Err(want), Ok(_)) => CaseOutcome::Different(format!("should fail with {want}")),

@@ -4,14 +4,22 @@ use promql_syntax::ast::ValueType;
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 
 use super::case::{Case, CaseOutcome, run_against_reference};
+use super::run::load;
+use crate::promqltest::ScriptStorage;
 use crate::reference::Dataset;
 
 /// How many smaller cases are tried.
 const MAX_TRIES: usize = 400;
 
 /// The smallest case found that still differs, with the series it needs and the difference.
+/// Leaves other data in `storage`.
 #[must_use]
-pub fn minimised(case: &Case, data: &Dataset, difference: String) -> (Case, Dataset, String) {
+pub fn minimised(
+    case: &Case,
+    data: &Dataset,
+    difference: String,
+    storage: &mut dyn ScriptStorage,
+) -> (Case, Dataset, String) {
     let mut best = (case.clone(), data.clone(), difference);
     let mut tries = 0;
     loop {
@@ -21,15 +29,14 @@ pub fn minimised(case: &Case, data: &Dataset, difference: String) -> (Case, Data
             if tries > MAX_TRIES {
                 return best;
             }
-            let Ok(storage) = data.to_storage() else {
-                continue;
-            };
             // Parts of a query may not parse alone, such as the labels that info() is given.
-            if parse_expr(&case.query, &ParserOptions::all()).is_err() {
+            if parse_expr(&case.query, &ParserOptions::all()).is_err()
+                || load(&data, storage).is_err()
+            {
                 continue;
             }
             if let CaseOutcome::Different(difference) =
-                run_against_reference(&case, &data, &storage)
+                run_against_reference(&case, &data, storage.queryable())
             {
                 best = (case, data, difference);
                 is_better = true;

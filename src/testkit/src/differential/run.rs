@@ -7,7 +7,6 @@ use model::Timestamp;
 use promql::NameRemoval;
 use promql_syntax::ast::{AggregateOp, AtModifier};
 use promql_syntax::{Expr, ParserOptions, parse_expr};
-use storage::memory::MemoryStorage;
 
 use super::case::{Case, CaseOutcome, run_against_answer, run_against_reference};
 use super::counts::Counts;
@@ -17,6 +16,7 @@ use super::minimise::minimised;
 use super::prometheus::{Prometheus, PrometheusError};
 use super::random::Random;
 use super::samples::random_data;
+use crate::promqltest::{ScriptStorage, ScriptStorageError};
 use crate::reference::{Dataset, ReferenceTimes};
 
 /// How many cases share their data.
@@ -85,34 +85,44 @@ pub struct Report {
     pub counts: Counts,
 }
 
-/// Runs cases until so many had a definite answer. Everything follows from `seed`.
+/// Puts samples, and nothing else, into an engine that is opened again on them.
+pub(super) fn load(
+    data: &Dataset,
+    storage: &mut dyn ScriptStorage,
+) -> Result<(), ScriptStorageError> {
+    storage.clear()?;
+    data.append_to(storage.appender())
+        .map_err(|error| ScriptStorageError(error.to_string()))?;
+    storage.restart()
+}
+
+/// Runs cases on what `storage` opens until so many had a definite answer. Everything follows from
+/// `seed`.
 #[must_use]
-pub fn run_reference(cases: usize, seed: u64) -> Report {
+pub fn run_reference(cases: usize, seed: u64, storage: &mut dyn ScriptStorage) -> Report {
     let mut report = Report::default();
     let mut index = 0_u64;
-    let mut current: Option<(u64, Dataset, MemoryStorage)> = None;
+    let mut current: Option<(u64, Dataset)> = None;
     while report.cases < cases {
         let data_seed = seed
             .wrapping_mul(1_000_003)
             .wrapping_add(index / CASES_PER_DATASET);
         if current.as_ref().is_none_or(|(of, ..)| *of != data_seed) {
             let data = random_data(data_seed, Dialect::Full, 0);
-            match data.to_storage() {
-                Ok(storage) => current = Some((data_seed, data, storage)),
-                Err(error) => {
-                    report
-                        .differences
-                        .push(format!("data {data_seed}: {error}"));
-                    return report;
-                }
+            if let Err(error) = load(&data, storage) {
+                report
+                    .differences
+                    .push(format!("data {data_seed}: {error}"));
+                return report;
             }
+            current = Some((data_seed, data));
         }
         let case_seed = seed.wrapping_mul(7_368_787).wrapping_add(index);
         index += 1;
-        if let (Some(case), Some((_, data, storage))) =
-            (random_case(case_seed, Dialect::Full, 0), &current)
+        if let (Some(case), Some((_, data))) = (random_case(case_seed, Dialect::Full, 0), &current)
+            && !report.run(&case, data, storage)
         {
-            report.run(&case, data, storage);
+            current = None;
         }
     }
     report
@@ -230,18 +240,20 @@ impl Report {
         }
     }
 
-    fn run(&mut self, case: &Case, data: &Dataset, storage: &MemoryStorage) {
-        let outcome = run_against_reference(case, data, storage);
+    /// Returns whether `storage` still holds the data.
+    fn run(&mut self, case: &Case, data: &Dataset, storage: &mut dyn ScriptStorage) -> bool {
+        let outcome = run_against_reference(case, data, storage.queryable());
         self.count(&outcome);
+        let mut holds_data = true;
         match outcome {
-            CaseOutcome::Undetermined(_) => return,
+            CaseOutcome::Undetermined(_) => return true,
             CaseOutcome::Different(difference) => {
-                self.differences
-                    .push(if self.differences.len() < MAX_MINIMISED {
-                        describe(minimised(case, data, difference))
-                    } else {
-                        format!("{}\n  {difference}", at(case))
-                    });
+                holds_data = self.differences.len() >= MAX_MINIMISED;
+                self.differences.push(if holds_data {
+                    format!("{}\n  {difference}", at(case))
+                } else {
+                    describe(minimised(case, data, difference, storage))
+                });
             }
             _ => {}
         }
@@ -249,6 +261,7 @@ impl Report {
         if let Ok(expr) = parse_expr(&case.query, &ParserOptions::all()) {
             self.counts.add(&expr);
         }
+        holds_data
     }
 }
 

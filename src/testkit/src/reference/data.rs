@@ -55,6 +55,15 @@ impl Dataset {
     /// The engine refuses a sample.
     pub fn to_storage(&self) -> Result<MemoryStorage, AppendError> {
         let storage = MemoryStorage::new();
+        self.append_to(&storage)?;
+        Ok(storage)
+    }
+
+    /// Writes the samples.
+    ///
+    /// # Errors
+    /// The engine refuses a sample.
+    pub fn append_to(&self, appender: &dyn Appender) -> Result<(), AppendError> {
         for series in &self.series {
             let mut request = AppendRequest::default();
             let mut samples = Vec::new();
@@ -80,10 +89,10 @@ impl Dataset {
             }
             request.push(SeriesKey::Labels(&series.labels), samples);
             request.push_histograms(histograms);
-            storage
+            appender
                 .append(&request, AppendPolicy::RollBack, Durability::Acknowledged)?
                 .wait_blocking()?;
         }
-        Ok(storage)
+        Ok(())
     }
 }

@@ -9,6 +9,8 @@ use testkit::differential::{
     Prometheus, RELATIVE_TOLERANCE, Report, run_prometheus, run_reference,
 };
 
+use super::promqltest::{open_storage, storage_argument};
+
 /// How often each function has to come in 20,000 cases, and in proportion in other numbers.
 const WANTED_IN_20000: usize = 50;
 
@@ -33,7 +35,11 @@ pub(crate) fn arguments() -> Command {
             Command::new("reference")
                 .about("Against the slow evaluator of testkit, all of the language")
                 .arg(cases("20000"))
-                .arg(seed.clone()),
+                .arg(seed.clone())
+                .arg(
+                    storage_argument()
+                        .help("Storage engine that holds the data, opened again on it"),
+                ),
         )
         .subcommand(
             Command::new("prometheus")
@@ -68,7 +74,9 @@ pub(crate) fn run(arguments: &ArgMatches) -> anyhow::Result<ExitCode> {
         let program = arguments.get_one::<String>("program");
         against_prometheus(program.map_or("prometheus", String::as_str), cases, seed)?
     } else {
-        run_reference(cases, seed)
+        let storage = arguments.get_one::<String>("storage");
+        let mut storage = open_storage(storage.map_or("", String::as_str))?;
+        run_reference(cases, seed, storage.as_mut())
     };
     writeln!(out, "{report}")?;
     if name == "prometheus" {

@@ -19,13 +19,7 @@ use tsdb_storage::TsdbScriptStorage;
 pub(crate) fn arguments() -> Command {
     Command::new("promqltest")
         .about("Run every *.test script under the given folders and count what passes")
-        .arg(
-            Arg::new("storage")
-                .long("storage")
-                .value_parser(PossibleValuesParser::new(["tsdb", "memory"]))
-                .default_value("tsdb")
-                .help("Storage engine that scripts load into"),
-        )
+        .arg(storage_argument().help("Storage engine that scripts load into"))
         .arg(
             Arg::new("restart")
                 .long("restart")
@@ -47,6 +41,14 @@ pub(crate) fn arguments() -> Command {
                 .required(true)
                 .help("Folders, or single scripts"),
         )
+}
+
+/// Which storage engine; see [`open_storage`].
+pub(super) fn storage_argument() -> Arg {
+    Arg::new("storage")
+        .long("storage")
+        .value_parser(PossibleValuesParser::new(["tsdb", "memory"]))
+        .default_value("tsdb")
 }
 
 /// Runs the scripts and prints one line a file, then the totals.
@@ -130,7 +132,11 @@ fn collect_scripts(path: &Path, scripts: &mut Vec<PathBuf>) -> anyhow::Result<()
     Ok(())
 }
 
-fn open_storage(name: &str) -> anyhow::Result<Box<dyn ScriptStorage>> {
+/// An empty storage engine by its name in [`storage_argument`].
+///
+/// # Errors
+/// The engine on disk does not open.
+pub(super) fn open_storage(name: &str) -> anyhow::Result<Box<dyn ScriptStorage>> {
     match name {
         "memory" => Ok(Box::new(MemoryScriptStorage::new())),
         _ => Ok(Box::new(TsdbScriptStorage::open()?)),
