@@ -1,4 +1,5 @@
 //! Accepts connections and serves them until told to stop; requests that have begun are finished.
+//! HTTP/1 alone, as upstream without TLS.
 
 mod lenient;
 mod request_line;
@@ -11,13 +12,14 @@ use axum::Router;
 use axum::extract::Request;
 use base::Shutdown;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
+use tower_http::timeout::DeadlineBody;
 
 use lenient::LenientStream;
 
@@ -30,8 +32,8 @@ pub(crate) struct ClientAddress(pub(crate) IpAddr);
 pub struct ServeOptions {
     /// Most connections at once; others wait to be accepted.
     pub max_connections: usize,
-    /// Longest time to wait for a request's head, on idle connections too, and for a client to read
-    /// on while it is answered.
+    /// Longest time to wait for a request's head, on idle connections too, then for its whole body,
+    /// and for a client to read on while it is answered.
     pub read_timeout: Duration,
     /// Longest time that requests may take to finish after the signal to stop.
     pub stop_timeout: Duration,
@@ -100,18 +102,16 @@ async fn serve_connection(
     shutdown: Shutdown,
     options: ServeOptions,
 ) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(options.read_timeout);
-    builder.http2().timer(TokioTimer::new());
     let client = stream.peer_addr().ok().map(|peer| ClientAddress(peer.ip()));
     let service = router.map_request(move |mut request: Request<Incoming>| {
         if let Some(client) = client {
             request.extensions_mut().insert(client);
         }
-        request
+        request.map(|body| DeadlineBody::new(options.read_timeout, body))
     });
     let service = TowerToHyperService::new(service);
     let stream = TokioIo::new(LenientStream::new(stream, options.read_timeout));

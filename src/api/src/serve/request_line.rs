@@ -6,9 +6,6 @@
 /// Longest part of a line that is looked at: enough for every header that says where a body ends.
 const MAX_LINE_BYTES: usize = 256;
 
-/// The method of HTTP/2's preface.
-const HTTP2_METHOD: &[u8] = b"PRI";
-
 /// Where in the stream the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Section {
@@ -96,18 +93,13 @@ impl RequestLines {
         self.section = match (self.section, byte) {
             // Empty lines between requests are allowed.
             (Section::Start, b'\r' | b'\n') => Section::Start,
-            (Section::Start, _) => {
-                self.begin_line();
-                self.keep(byte);
-                Section::Method
-            }
-            (Section::Method, b' ') if self.line == HTTP2_METHOD => Section::Verbatim,
+            (Section::Start, _) => Section::Method,
             (Section::Method, b' ') => Section::Target,
             // A request without a version, which nobody sends any more.
             (Section::Method | Section::Target, b'\n') => Section::Verbatim,
             (Section::Target, b' ') => Section::Version,
             (Section::Version, b'\n') => self.begin_headers(),
-            (Section::Target | Section::Version, _) => self.section,
+            (Section::Method | Section::Target | Section::Version, _) => self.section,
             (_, b'\n') => self.end_line(),
             _ => {
                 self.keep(byte);
@@ -257,7 +249,6 @@ mod tests {
     #[test]
     fn changes_nothing_once_it_is_not_sure() {
         for head in [
-            "PRI * HTTP/2.0\r\n\r\n",
             "GET /\r\n",
             "GET / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\n",
             "GET / HTTP/1.1\r\nContent-Length: +1\r\n\r\n",
