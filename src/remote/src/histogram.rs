@@ -25,6 +25,13 @@ pub(crate) fn read_histogram(message: &[u8]) -> Result<HistogramSample, DecodeEr
     })
 }
 
+/// Memory that a histogram takes, without the slack of its allocations.
+pub(crate) fn size_bytes(sample: &HistogramSample) -> usize {
+    const PART_BYTES: usize = size_of::<f64>();
+    let fixed = size_of::<FloatHistogram>().max(size_of::<IntegerHistogram>());
+    size_of::<HistogramSample>() + fixed + sample.histogram.parts() * PART_BYTES
+}
+
 /// One of two fields, of which the last one counts.
 #[derive(Clone, Copy, Debug)]
 enum Count {
@@ -173,7 +180,7 @@ impl Fields {
             negative_spans: self.negative.spans,
             positive_deltas: self.positive.deltas,
             negative_deltas: self.negative.deltas,
-            custom_values: self.custom_values.into(),
+            custom_values: bounds(self.custom_values),
         }
     }
 
@@ -189,8 +196,17 @@ impl Fields {
             negative_spans: self.negative.spans,
             positive_buckets: self.positive.counts,
             negative_buckets: self.negative.counts,
-            custom_values: self.custom_values.into(),
+            custom_values: bounds(self.custom_values),
         }
+    }
+}
+
+/// All histograms without bounds share that they have none.
+fn bounds(values: Vec<f64>) -> Arc<[f64]> {
+    if values.is_empty() {
+        Arc::default()
+    } else {
+        values.into()
     }
 }
 

@@ -9,12 +9,16 @@ use model::histogram::{HistogramError, MAX_HISTOGRAM_PARTS};
 use storage::{AppendRequest, AppendSeries, HistogramSample, Sample, SeriesKey};
 
 use crate::MAX_BODY_BYTES;
-use crate::histogram::read_histogram;
+use crate::histogram::{read_histogram, size_bytes};
 use crate::labels::{LABEL_TAG, check_label, parse_labels, skip_plain_labels};
 use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
 
 /// A decoder whose message is larger than this gives its memory back before the next request.
 const KEEP_BYTES: usize = 4 << 20;
+
+/// Memory that the native histograms of a request may take: several times of what senders get into
+/// a message, and far less than empty ones of two bytes each would.
+const MAX_HISTOGRAM_BYTES: usize = 512 << 20;
 
 const VALUE_TAG: u8 = 0x09;
 const TIMESTAMP_TAG: u8 = 0x10;
@@ -38,6 +42,9 @@ pub enum DecodeError {
     /// A native histogram is larger than engines keep; upstream has no such bound.
     #[error("histogram has more than {MAX_HISTOGRAM_PARTS} buckets, spans and bounds")]
     HistogramTooLarge,
+    /// The native histograms of a request would take too much memory; upstream has no such bound.
+    #[error("histograms of a request take more than {} MiB", MAX_HISTOGRAM_BYTES >> 20)]
+    TooManyHistograms,
 }
 
 /// Decodes requests one after the other and keeps its memory between them.
@@ -108,6 +115,7 @@ impl WriteDecoder {
         let mut columns = Columns {
             samples: Vec::with_capacity(self.message.len() / 128),
             histograms: Vec::new(),
+            histogram_bytes: 0,
         };
         let message_bytes = self.message.len();
         let mut reader = Reader::new(&self.message);
@@ -159,9 +167,20 @@ impl WriteDecoder {
 struct Columns {
     samples: Vec<Sample>,
     histograms: Vec<HistogramSample>,
+    /// Memory that `histograms` take.
+    histogram_bytes: usize,
 }
 
 impl Columns {
+    fn push_histogram(&mut self, sample: HistogramSample) -> Result<(), DecodeError> {
+        self.histogram_bytes += size_bytes(&sample);
+        if self.histogram_bytes > MAX_HISTOGRAM_BYTES {
+            return Err(DecodeError::TooManyHistograms);
+        }
+        self.histograms.push(sample);
+        Ok(())
+    }
+
     /// A sample takes at least two bytes of a message that is limited to 32 MiB, so lengths fit.
     fn lengths(&self) -> (u32, u32) {
         let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
@@ -196,7 +215,7 @@ fn walk_series(series: &[u8], columns: &mut Columns) -> Result<LabelSpan, Decode
             }
             Tag { field: 4, .. } => {
                 tag.expect(WireType::Bytes, "Histograms")?;
-                columns.histograms.push(read_histogram(reader.bytes()?)?);
+                columns.push_histogram(read_histogram(reader.bytes()?)?)?;
             }
             _ => reader.skip(tag.wire_type)?,
         }

@@ -368,3 +368,13 @@ fn numbers_are_read_packed_and_one_by_one() {
         "proto: wrong wireType = 5 for field PositiveSpans",
     );
 }
+
+#[test]
+fn floods_of_empty_histograms_are_refused() {
+    // Two bytes of the message are one histogram.
+    let flood = [0x22, 0].repeat(4 << 20);
+    check_error(
+        &prefixed(0x0a, &flood),
+        "histograms of a request take more than 512 MiB",
+    );
+}
