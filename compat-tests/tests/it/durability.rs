@@ -1,5 +1,7 @@
 //! Kills: whatever was acknowledged is there afterwards.
 
+mod histograms;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,6 +16,8 @@ use crate::support::{Running, firewatch_binary, start, wait_until};
 
 const ROUNDS: u32 = 20;
 const WRITERS: u32 = 4;
+/// The writer that sends native histograms; the others send floats.
+const HISTOGRAM_WRITER: u32 = 3;
 const SERIES_PER_WRITER: u32 = 500;
 /// Requests of one writer in a round at the most; every 128th fills chunks, which are then sealed.
 const REQUESTS_PER_ROUND: u32 = 150;
@@ -52,7 +56,10 @@ fn acknowledged_samples_survive_kills() {
     verify(&open(folder.path()), &writers);
     let total: u32 = writers
         .iter()
-        .map(|writer| writer.acknowledged * SERIES_PER_WRITER)
+        .map(|writer| match writer.number {
+            HISTOGRAM_WRITER => writer.acknowledged * histograms::SERIES,
+            _ => writer.acknowledged * SERIES_PER_WRITER,
+        })
         .sum();
     println!("{ROUNDS} rounds, {total} acknowledged samples, 0 lost");
 }
@@ -65,7 +72,14 @@ fn value(request: u32, series: u32) -> f64 {
     f64::from(request % 97) + f64::from(series) / 8.0
 }
 
+fn time(request: u32, start_ms: i64) -> i64 {
+    start_ms + i64::from(request) * 1000
+}
+
 fn request(writer: u32, request: u32, start_ms: i64) -> Vec<u8> {
+    if writer == HISTOGRAM_WRITER {
+        return histograms::request(request, time(request, start_ms));
+    }
     let series = |series: u32| {
         let (writer, number) = (writer.to_string(), series.to_string());
         let pairs = [
@@ -73,14 +87,14 @@ fn request(writer: u32, request: u32, start_ms: i64) -> Vec<u8> {
             ("series", &number),
             ("writer", &writer),
         ];
-        let timestamp = start_ms + i64::from(request) * 1000;
         let samples = vec![Sample {
             value: value(request, series),
-            timestamp,
+            timestamp: time(request, start_ms),
         }];
         TimeSeries {
             labels: labels(&pairs),
             samples,
+            ..TimeSeries::default()
         }
     };
     body((0..SERIES_PER_WRITER).map(series).collect()).unwrap()
@@ -147,6 +161,10 @@ fn kill_while_opening(folder: &Path, random: &mut StdRng) {
 #[track_caller]
 fn verify(running: &Running, writers: &[Writer]) {
     for writer in writers {
+        if writer.number == HISTOGRAM_WRITER {
+            histograms::verify(running, writer.acknowledged);
+            continue;
+        }
         let selector = format!("kill_test{{writer=\"{}\"}}[3h]", writer.number);
         let counts = running.query(&format!("count_over_time({selector})"), "");
         let sums = running.query(&format!("sum_over_time({selector})"), "");

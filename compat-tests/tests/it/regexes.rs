@@ -29,6 +29,7 @@ fn patterns_match_as_in_prometheus() {
             value: 1.0,
             timestamp,
         }],
+        ..TimeSeries::default()
     };
     let request = body(VALUES.iter().map(series).collect()).unwrap();
     for server in [&firewatch, &prometheus] {

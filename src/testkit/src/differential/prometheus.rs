@@ -106,6 +106,7 @@ impl Prometheus {
             TimeSeries {
                 labels: labels(&pairs),
                 samples: samples.collect(),
+                ..TimeSeries::default()
             }
         });
         let answer = self.client.remote_write(&body(series.collect())?)?;

@@ -94,6 +94,7 @@ impl Shape {
         TimeSeries {
             labels: labels(&pairs),
             samples: vec![Sample { value, timestamp }],
+            ..TimeSeries::default()
         }
     }
 }

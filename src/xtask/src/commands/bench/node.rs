@@ -72,6 +72,7 @@ pub(super) fn bodies(
                     timestamp: shape.start_ms + i64::from(step) * INTERVAL_MS,
                 })
                 .collect(),
+            ..TimeSeries::default()
         });
         Ok(body(timeseries.collect())?)
     };
