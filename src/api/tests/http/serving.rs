@@ -119,3 +119,23 @@ async fn targets_may_hold_what_go_accepts() {
         "{answers}"
     );
 }
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let fixture = Fixture::ready();
+    let shutdown = Shutdown::new();
+    let (mut client, serving) = listen(&fixture, &shutdown).await;
+    let sending = async {
+        let part = b"POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\
+            Content-Type: application/x-www-form-urlencoded\r\n\r\nquery=";
+        client.write_all(part).await.expect("sent");
+        // Time runs on while everybody waits.
+        tokio::time::pause();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer");
+        shutdown.trigger();
+        answer
+    };
+    let ((), answer) = tokio::join!(serving, sending);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
