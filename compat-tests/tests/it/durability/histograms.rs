@@ -115,11 +115,11 @@ pub(super) fn verify(running: &Running, acknowledged: u32) {
             let what = || format!("series {series}, request {request}");
             match kind(request, series) {
                 Kind::Floats => {
-                    let point = floats.next().unwrap_or_else(|| panic!("{}", what()));
+                    let point = floats.next().ok_or_else(what).expect("a float");
                     assert_eq!(number(&point[1]), sum(request, series), "{}", what());
                 }
                 _ => {
-                    let point = histograms.next().unwrap_or_else(|| panic!("{}", what()));
+                    let point = histograms.next().ok_or_else(what).expect("a histogram");
                     check(&point[1], request, series, &what());
                 }
             }

@@ -281,7 +281,7 @@ mod tests {
             read += 1;
         }
         assert_eq!(read, MAX_HELD_BYTES / histogram_bytes + 1);
-        assert!(limits.stats().peak_bytes as usize > read * histogram_bytes);
+        assert!(usize::try_from(limits.stats().peak_bytes).unwrap() > read * histogram_bytes);
         // What the other one reads makes room again.
         for index in 0..read {
             assert_eq!(buffer.read(behind, index, &mut out).unwrap(), Outcome::Read);
