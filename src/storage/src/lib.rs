@@ -8,16 +8,17 @@ pub mod memory;
 pub mod points;
 pub mod read;
 pub mod state;
+pub mod summary;
 
 pub use append::{
     AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
     HistogramSample, PendingAppend, Rejected, Sample, SeriesKey, SeriesRef,
 };
 pub use error::{AppendError, StorageError};
-pub use memory::MemoryStorage;
+pub use memory::{MemoryChunks, MemoryStorage};
 pub use points::{Point, PointValue, Points};
 pub use read::{
-    ChunkCursor, ChunkSummary, Columns, Querier, Queryable, SelectHints, SeriesSet, ValueSummary,
-    WriteGeneration,
+    ChunkCursor, ChunkSummary, Columns, Querier, Queryable, SelectHints, SeriesSet, WriteGeneration,
 };
 pub use state::{StateChange, StateEntry, StateError, StateStore};
+pub use summary::ValueSummary;

@@ -26,6 +26,25 @@ use view::MemoryQuerier;
 /// Length of the ranges of time that have a write generation of their own: two hours.
 const PARTITION_MS: i64 = 2 * 3_600_000;
 
+/// How an engine in memory cuts its series into chunks.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryChunks {
+    /// Samples of a full chunk; at least one.
+    pub samples: usize,
+    /// Whether full chunks tell facts about their values.
+    pub summaries: bool,
+}
+
+impl Default for MemoryChunks {
+    /// As many samples as in upstream's head.
+    fn default() -> Self {
+        Self {
+            samples: 128,
+            summaries: true,
+        }
+    }
+}
+
 /// Samples and state in memory. Readers see the moment they were opened at: series are shared and
 /// copied on write.
 #[derive(Debug, Default)]
@@ -40,6 +59,7 @@ type Namespace = BTreeMap<Vec<u8>, Vec<u8>>;
 /// What a reader sees; cloning it is taking a snapshot.
 #[derive(Clone, Debug, Default)]
 struct Data {
+    chunks: MemoryChunks,
     series: Vec<Arc<MemorySeries>>,
     by_labels: HashMap<Labels, usize>,
     /// Last write to each partition, by its number. Generations only grow, so the largest one of a
@@ -53,6 +73,19 @@ impl MemoryStorage {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty engine with such chunks.
+    #[must_use]
+    pub fn with_chunks(chunks: MemoryChunks) -> Self {
+        let data = Data {
+            chunks,
+            ..Data::default()
+        };
+        Self {
+            data: RwLock::new(data),
+            ..Self::default()
+        }
     }
 
     /// Removes all samples and series; state stays. References from before become invalid.
@@ -187,8 +220,8 @@ impl Data {
             return Ok(Some(*index));
         }
         let index = self.series.len();
-        self.series
-            .push(Arc::new(MemorySeries::new(labels.clone())));
+        let series = MemorySeries::new(labels.clone(), self.chunks);
+        self.series.push(Arc::new(series));
         self.by_labels.insert(labels, index);
         outcome.created_series += 1;
         Ok(Some(index))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{FloatHistogram, Labels, Matcher, PromDuration, TimeRange, Timestamp};
 
 use crate::error::StorageError;
+use crate::summary::ValueSummary;
 
 /// What the caller is going to do with a selection, so that an engine can skip work. Engines may
 /// ignore it; results do not depend on it.
@@ -148,21 +149,6 @@ pub struct ChunkSummary {
     pub samples: u32,
     /// Facts about its values, where the engine keeps them; never of a chunk with histograms.
     pub values: Option<ValueSummary>,
-}
-
-/// Facts about the values of a chunk; stale markers are left out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValueSummary {
-    /// Smallest value; NaN only where there is nothing else, as `min_over_time` has it.
-    pub min: f64,
-    /// Largest value; NaN as for `min`.
-    pub max: f64,
-    /// First value.
-    pub first: f64,
-    /// Last value.
-    pub last: f64,
-    /// Sum in time order.
-    pub sum: f64,
 }
 
 /// Columns of samples: equal length, times strictly increasing. Stale markers are included.

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use model::{Histogram, Labels, TimeRange, Timestamp, is_stale_nan};
+use model::{Histogram, Labels, TimeRange, Timestamp};
 
+use super::MemoryChunks;
 use crate::error::AppendError;
 use crate::points::{Point, PointValue};
-use crate::read::{ChunkSummary, Columns, ValueSummary};
-
-/// Samples of a full chunk, as in upstream's head.
-const CHUNK_SAMPLES: usize = 128;
+use crate::read::{ChunkSummary, Columns};
+use crate::summary::ValueSummary;
 
 /// A series and its chunks. Only the last chunk grows; full ones are shared with readers.
 #[derive(Clone, Debug)]
 pub(super) struct MemorySeries {
     labels: Labels,
+    form: MemoryChunks,
     chunks: Vec<Arc<MemoryChunk>>,
     newest: Option<(Timestamp, MemoryValue)>,
 }
@@ -43,9 +43,10 @@ impl MemoryValue {
 }
 
 impl MemorySeries {
-    pub(super) fn new(labels: Labels) -> Self {
+    pub(super) fn new(labels: Labels, form: MemoryChunks) -> Self {
         Self {
             labels,
+            form,
             chunks: Vec::new(),
             newest: None,
         }
@@ -82,31 +83,33 @@ impl MemorySeries {
             }
         }
         self.newest = Some((at, MemoryValue::of(point.value)));
-        match self.chunks.last_mut() {
-            Some(open) if open.columns.len() < CHUNK_SAMPLES => Arc::make_mut(open).push(point),
-            _ => self
-                .chunks
-                .push(Arc::new(MemoryChunk::starting_with(point))),
+        let full = self.form.samples.max(1);
+        if self
+            .chunks
+            .last()
+            .is_none_or(|chunk| chunk.columns.len() >= full)
+        {
+            self.chunks.push(Arc::default());
+        }
+        if let Some(open) = self.chunks.last_mut() {
+            let open = Arc::make_mut(open);
+            open.push(point);
+            if self.form.summaries && open.columns.len() >= full {
+                open.summarise();
+            }
         }
         Ok(())
     }
 }
 
-/// Samples of a stretch of time. Never empty.
-#[derive(Clone, Debug)]
+/// Samples of a stretch of time. Never empty for readers.
+#[derive(Clone, Debug, Default)]
 pub(super) struct MemoryChunk {
     columns: Columns,
+    values: Option<ValueSummary>,
 }
 
 impl MemoryChunk {
-    fn starting_with(point: Point<'_>) -> Self {
-        let mut chunk = Self {
-            columns: Columns::default(),
-        };
-        chunk.push(point);
-        chunk
-    }
-
     fn push(&mut self, point: Point<'_>) {
         let at = point.timestamp.as_millis();
         match point.value {
@@ -116,6 +119,13 @@ impl MemoryChunk {
             }
         }
         self.columns.set_last_start(point.start_timestamp_ms);
+    }
+
+    /// Sets the facts about the values of a chunk that will not change any more.
+    fn summarise(&mut self) {
+        if self.columns.histograms.is_empty() {
+            self.values = ValueSummary::of(&self.columns.values);
+        }
     }
 
     fn bounds(&self) -> TimeRange {
@@ -137,13 +147,8 @@ impl MemoryChunk {
         ChunkSummary {
             first: bounds.start,
             last: bounds.end,
-            // A chunk holds at most `CHUNK_SAMPLES`.
             samples: u32::try_from(self.columns.len()).unwrap_or(u32::MAX),
-            values: if self.columns.histograms.is_empty() {
-                summarise(&self.columns.values)
-            } else {
-                None
-            },
+            values: self.values,
         }
     }
 
@@ -153,25 +158,4 @@ impl MemoryChunk {
         columns.extend(&self.columns);
         columns.trim(from, range);
     }
-}
-
-/// Facts about the values that are no stale markers; `None` without any.
-fn summarise(values: &[f64]) -> Option<ValueSummary> {
-    let mut live = values.iter().copied().filter(|value| !is_stale_nan(*value));
-    let first = live.next()?;
-    let start = ValueSummary {
-        min: first,
-        max: first,
-        first,
-        last: first,
-        sum: first,
-    };
-    Some(live.fold(start, |summary, value| ValueSummary {
-        // `min` and `max` of std pass over a NaN on either side, as the contract asks.
-        min: summary.min.min(value),
-        max: summary.max.max(value),
-        first: summary.first,
-        last: value,
-        sum: summary.sum + value,
-    }))
 }

@@ -9,8 +9,16 @@ use crate::read::{Columns, SelectHints};
 
 #[test]
 fn keeps_the_contract() {
-    for (name, check) in CHECKS.iter().chain(HISTOGRAM_CHECKS) {
-        let storage = MemoryStorage::new();
+    for (samples, (name, check)) in [128, 11].into_iter().flat_map(|samples| {
+        CHECKS
+            .iter()
+            .chain(HISTOGRAM_CHECKS)
+            .map(move |it| (samples, it))
+    }) {
+        let storage = MemoryStorage::with_chunks(MemoryChunks {
+            samples,
+            summaries: true,
+        });
         // An odd moment, so that partitions and chunks do not start at round numbers.
         let start = Timestamp::from_millis(1_700_000_000_123);
         let fixture = Fixture {
