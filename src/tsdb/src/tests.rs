@@ -1,5 +1,6 @@
 //! Tests of the engine: its contracts, restarts, retention, and a random walk beside a model.
 
+mod formats;
 mod model_walk;
 mod restless;
 
@@ -43,7 +44,13 @@ fn open(path: &Path, clock: &Arc<ManualClock>) -> Tsdb {
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::in_folder(|_| ())
+    }
+
+    /// An engine in a folder that is prepared first.
+    pub(super) fn in_folder(prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        prepare(directory.path());
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START_MS)));
         let tsdb = open(directory.path(), &clock);
         Self {
