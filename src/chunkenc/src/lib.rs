@@ -5,7 +5,7 @@
 //! [`decode`] and [`decode_range`] read them; the two columns have functions of their own, for
 //! timestamps that several series share. Native histograms: [`encode_histograms`] writes them, a
 //! [`HistogramChunk`] reads them. While samples still arrive they are kept in an [`OpenChunk`] or
-//! in [`OpenHistograms`].
+//! in [`OpenHistograms`]. At rest the floats of a day become one [`LargeChunk`].
 //!
 //! Values are stored as integers wherever that is exact: `12.34` becomes 1234 with exponent 2,
 //! and the integers are packed by frame of reference with patched exceptions. What has no short
@@ -22,6 +22,7 @@ mod decimal;
 mod error;
 mod histogram;
 mod integers;
+mod large;
 mod open;
 mod open_histograms;
 mod packed;
@@ -39,6 +40,10 @@ pub use chunk::{
 pub use error::{DecodeError, EncodeError};
 pub use histogram::{
     HistogramChunk, MAX_CHUNK_PARTS, encode_histograms, put_histogram, take_histogram,
+};
+pub use large::{
+    LargeChunk, LargeColumns, LargeHeader, LargeSamples, MAX_LARGE_SAMPLES, StreamRef, ValueFacts,
+    encode_large,
 };
 pub use open::{OPEN_CHUNK_SAMPLES, OpenChunk};
 pub use open_histograms::{OpenHistogram, OpenHistograms};

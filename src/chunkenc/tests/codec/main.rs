@@ -8,5 +8,6 @@
 
 mod corruption;
 mod histograms;
+mod large;
 mod roundtrip;
 mod samples;
