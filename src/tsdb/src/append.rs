@@ -75,6 +75,7 @@ impl Engine {
         policy: AppendPolicy,
         durability: Durability,
     ) -> Result<PendingAppend, AppendError> {
+        self.replayed.wait()?;
         self.committer.wait_for_room()?;
         loop {
             let resolution = self

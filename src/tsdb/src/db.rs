@@ -23,6 +23,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::options::{Background, TsdbOptions};
 use crate::partition::Partition;
+use crate::replay::ReplayGate;
 use crate::rows::Rows;
 
 /// So many full chunks wake the upkeep before its interval ends.
@@ -39,8 +40,11 @@ pub(crate) struct Engine {
     pub(crate) index: RwLock<Index>,
     pub(crate) committer: Committer,
     pub(crate) upkeep: Mutex<UpkeepState>,
+    /// Closed until the log is replayed.
+    pub(crate) replayed: ReplayGate,
     generations: Mutex<Generations>,
     restored_ids: AtomicU32,
+    removed_below: AtomicU32,
     wake_upkeep: Mutex<Option<SyncSender<()>>>,
     began_chunks: AtomicU32,
     /// A refused request may have left series without samples behind.
@@ -80,7 +84,8 @@ pub struct Tsdb {
 }
 
 impl Tsdb {
-    /// Opens the engine, replays its log and starts its threads.
+    /// Opens the engine and starts its threads. One of them replays the log: reads and writes may
+    /// begin at once, and wait until it has.
     ///
     /// # Errors
     /// The directory is locked, unreadable, damaged, or written by another version.
@@ -97,8 +102,10 @@ impl Tsdb {
             index: RwLock::default(),
             committer: Committer::default(),
             upkeep: Mutex::default(),
+            replayed: ReplayGate::default(),
             generations: Mutex::default(),
             restored_ids: AtomicU32::new(0),
+            removed_below: AtomicU32::new(0),
             wake_upkeep: Mutex::new(None),
             began_chunks: AtomicU32::new(0),
             refused: AtomicBool::new(false),
@@ -106,12 +113,12 @@ impl Tsdb {
             clock,
             kv,
         });
-        engine.restore()?;
+        let replay_from = engine.restore()?;
         let tsdb = Self {
             engine,
             threads: Mutex::default(),
         };
-        tsdb.start_threads()?;
+        tsdb.start_threads(replay_from)?;
         Ok(tsdb)
     }
 
@@ -119,7 +126,9 @@ impl Tsdb {
         &self.engine
     }
 
-    fn start_threads(&self) -> Result<(), TsdbError> {
+    fn start_threads(&self, replay_from: u64) -> Result<(), TsdbError> {
+        let engine = Arc::clone(&self.engine);
+        self.start("tsdb-replay", move || engine.run_replay(replay_from))?;
         let engine = Arc::clone(&self.engine);
         self.start("tsdb-commit", move || engine.run_committer())?;
         if let Background::Every(interval) = self.engine.options.background {
@@ -150,11 +159,14 @@ impl Tsdb {
     }
 
     /// Stops accepting samples, writes what was accepted, seals every chunk, and ends the threads.
-    /// After it, opening has nothing to replay. A second call does nothing.
+    /// After it, opening has nothing to replay. A replay that runs ends before. A second call does
+    /// nothing.
     ///
     /// # Errors
     /// The store failed; the log still holds everything that was acknowledged.
     pub fn close(&self) -> Result<(), TsdbError> {
+        // If it broke down, sealing below says so; the threads have to end in any case.
+        let _outcome = self.engine.replayed.wait();
         if !self.stop_threads() {
             return Ok(());
         }
@@ -165,6 +177,7 @@ impl Tsdb {
 
     /// Ends the threads; `false` when they have ended before.
     fn stop_threads(&self) -> bool {
+        self.engine.replayed.give_up();
         self.engine.committer.stop();
         drop(self.engine.wake_upkeep.lock().take());
         let threads = std::mem::take(&mut *self.threads.lock());
@@ -214,6 +227,15 @@ impl Engine {
 
     pub(crate) fn set_restored_ids(&self, next: u32) {
         self.restored_ids.store(next, Ordering::Release);
+    }
+
+    /// Series ids below this one may have been removed by retention.
+    pub(crate) fn removed_below(&self) -> u32 {
+        self.removed_below.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_removed_below(&self, next: u32) {
+        self.removed_below.store(next, Ordering::Release);
     }
 
     /// Bookkeeping after rows became visible.
@@ -275,6 +297,9 @@ impl Engine {
     }
 
     fn run_upkeep(&self, woken: &Receiver<()>, interval: Duration) {
+        if self.replayed.wait().is_err() {
+            return;
+        }
         loop {
             match woken.recv_timeout(interval) {
                 Err(RecvTimeoutError::Disconnected) => return,

@@ -26,6 +26,9 @@ pub enum TsdbError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The engine stops before the log was replayed, or the replay broke down.
+    #[error("the log is not replayed")]
+    NotReplayed,
     /// A thread cannot be started.
     #[error("starting a storage thread")]
     Thread(#[source] std::io::Error),
@@ -42,12 +45,18 @@ impl TsdbError {
 
 impl From<TsdbError> for StorageError {
     fn from(error: TsdbError) -> Self {
-        Self::Engine(Box::new(error))
+        match error {
+            TsdbError::NotReplayed => Self::NotReady,
+            error => Self::Engine(Box::new(error)),
+        }
     }
 }
 
 impl From<TsdbError> for AppendError {
     fn from(error: TsdbError) -> Self {
-        Self::Commit(base::report(&error))
+        match error {
+            TsdbError::NotReplayed => Self::NotReady,
+            error => Self::Commit(base::report(&error)),
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::partition::Partition;
 use crate::rows::{Extra, Row, Rows};
 
 /// Shards of the head; a series belongs to one for ever. A power of two.
-const SHARDS: u32 = 16;
+pub(crate) const SHARDS: u32 = 16;
 /// How much is known of a series' newest sample after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Newest {

@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     pub(crate) commit_failures: Counter,
     pub(crate) commit_bytes: Counter,
     pub(crate) commit_seconds: Histogram,
-    pub(crate) log_gaps: Counter,
+    pub(crate) replay: ReplayMetrics,
     pub(crate) upkeep_failures: Counter,
 }
 
@@ -95,13 +95,34 @@ impl Metrics {
                     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
                 ],
             ),
-            log_gaps: counter(
-                "prometheus_tsdb_wal_corruptions_total",
-                "Total number of commits found missing or damaged at start.",
-            ),
+            replay: ReplayMetrics::register(registry),
             upkeep_failures: counter(
                 "firewatch_tsdb_upkeep_failures_total",
                 "Total number of failed rounds of sealing, truncation and retention.",
+            ),
+        }
+    }
+}
+
+/// What the replay of the log tells.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplayMetrics {
+    pub(crate) lost_commits: Counter,
+    pub(crate) seconds: Gauge,
+}
+
+impl ReplayMetrics {
+    fn register(registry: &Registry) -> Self {
+        Self {
+            lost_commits: registry.counter(
+                "prometheus_tsdb_wal_corruptions_total",
+                "Total number of commits found missing or damaged at start.",
+                &[],
+            ),
+            seconds: registry.gauge(
+                "prometheus_tsdb_data_replay_duration_seconds",
+                "Time that the replay of the log took; 0 while it runs.",
+                &[],
             ),
         }
     }

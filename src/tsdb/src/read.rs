@@ -16,6 +16,7 @@ use crate::series_set::EngineSeriesSet;
 
 impl Queryable for Tsdb {
     fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError> {
+        self.engine().replayed.wait()?;
         Ok(Box::new(EngineQuerier {
             engine: Arc::clone(self.engine()),
             range,

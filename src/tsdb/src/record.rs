@@ -159,6 +159,15 @@ fn seal_payload(version: u8, payload: &[u8]) -> Vec<u8> {
     record
 }
 
+/// How many bytes a record says to have uncompressed; 0 if it ends before it says so.
+pub(crate) fn payload_bytes(record: &[u8]) -> usize {
+    let size = record
+        .get(HEADER_BYTES..)
+        .and_then(|rest| rest.first_chunk());
+    let size = size.map_or(0, |size| u32::from_le_bytes(*size));
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
 /// The version, at most `newest`, and the payload of a record.
 fn open_payload(record: &[u8], object: &str, newest: u8) -> Result<(u8, Vec<u8>), TsdbError> {
     let corrupt = |reason: &str| TsdbError::corrupt(object, reason);

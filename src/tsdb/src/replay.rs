@@ -1,7 +1,11 @@
-//! Opening: known series, partitions, and the samples that are only in the log.
+//! Opening: known series, partitions, seals, and behind their backs the samples that are only in
+//! the log. The number of threads changes nothing: every shard sees its rows in their order.
+
+mod commits;
+mod gate;
+mod log_reader;
 
 use roaring::RoaringBitmap;
-use storage::PointValue;
 
 use crate::commit::decode_series;
 use crate::db::Engine;
@@ -9,29 +13,27 @@ use crate::error::TsdbError;
 use crate::head::Newest;
 use crate::keys;
 use crate::record;
-use crate::rows::Rows;
+
+pub(crate) use gate::ReplayGate;
 
 /// Version of the engine's stored formats as a whole. Version 2 added histograms and start
 /// timestamps to commits and chunks.
 const FORMAT_VERSION: u32 = 2;
 /// The oldest version whose records are all of the present one.
 const OLDEST_FORMAT_VERSION: u32 = 1;
-/// Full chunks are sealed during replay when so many wait, so that memory stays bounded.
-const REPLAY_FULL_CHUNKS: usize = 1 << 16;
-/// Rows replayed between two looks at the number of full chunks.
-const REPLAY_CHECK_ROWS: usize = 1 << 20;
 
 impl Engine {
-    /// Brings memory to the state in which the engine was stopped or killed.
-    pub(crate) fn restore(&self) -> Result<(), TsdbError> {
+    /// Brings memory to the state in which the engine was stopped or killed, apart from the samples
+    /// that are only in the log. Returns the commit from which on those may be there.
+    pub(crate) fn restore(&self) -> Result<u64, TsdbError> {
         self.check_format()?;
         self.restore_series()?;
         self.restore_presence()?;
+        self.set_restored_ids(self.catalog.next_id());
         self.restore_seals()?;
         let replay_from = self.get_number(keys::META_REPLAY_FROM)?.unwrap_or(1);
         self.upkeep.lock().replay_from = replay_from;
-        self.replay_commits(replay_from)?;
-        Ok(())
+        Ok(replay_from)
     }
 
     fn check_format(&self) -> Result<(), TsdbError> {
@@ -94,8 +96,8 @@ impl Engine {
                 .map(u32::from_be_bytes)
                 .map_err(|_| TsdbError::corrupt("next series", "it is not four bytes long"))?;
             self.catalog.reserve_ids(next);
+            self.set_removed_below(next);
         }
-        self.set_restored_ids(self.catalog.next_id());
         Ok(())
     }
 
@@ -109,7 +111,10 @@ impl Engine {
             };
             let series = RoaringBitmap::deserialize_from(bytes)
                 .map_err(|error| TsdbError::corrupt("presence bitmap", error.to_string()))?;
-            // A bitmap may name series whose commit never reached the disk.
+            // A bitmap may name series whose commit never reached the disk, or whose row was damaged.
+            if let Some(last) = series.max() {
+                self.catalog.reserve_ids(last.saturating_add(1));
+            }
             let known = series & index.all();
             index.set_presence(partition, known);
             scan.advance();
@@ -138,69 +143,5 @@ impl Engine {
             scan.advance();
         }
         Ok(())
-    }
-
-    fn replay_commits(&self, replay_from: u64) -> Result<(), TsdbError> {
-        let mut scan = self.kv.scan(kv::Family::Log, None);
-        scan.seek(&keys::commit(replay_from));
-        let mut expected = replay_from;
-        let mut rows_since_check = 0;
-        let known = self.index.read().all().clone();
-        while let Some((key, bytes)) = scan.current()? {
-            let Some(number) = keys::commit_number(key) else {
-                break;
-            };
-            if number != expected {
-                self.metrics.log_gaps.inc();
-                tracing::error!(expected, found = number, "commits are missing from the log");
-            }
-            match record::decode_commit(bytes) {
-                Ok(rows) => {
-                    rows_since_check += rows.len();
-                    self.replay_rows(&rows, number, &known);
-                }
-                Err(error) => {
-                    self.metrics.log_gaps.inc();
-                    tracing::error!(number, %error, "a commit of the log is lost");
-                }
-            }
-            expected = number + 1;
-            self.committer.resume_after(number);
-            scan.advance();
-            if rows_since_check >= REPLAY_CHECK_ROWS {
-                rows_since_check = 0;
-                if self.head.full_chunks() >= REPLAY_FULL_CHUNKS {
-                    self.seal_full()?;
-                }
-            }
-        }
-        self.committer.resume_after(expected - 1);
-        let replayed = expected - replay_from;
-        tracing::info!(
-            commits = replayed,
-            series = self.catalog.len(),
-            "log replayed"
-        );
-        Ok(())
-    }
-
-    fn replay_rows(&self, rows: &Rows, number: u64, known: &RoaringBitmap) {
-        let mut locked = self.head.lock_all();
-        let mut accepted = Rows::with_capacity(rows.len());
-        for row in rows {
-            // Rows of series that retention removed afterwards are gone with them.
-            if !known.contains(row.series) {
-                continue;
-            }
-            let head = locked.series(row.series);
-            if head.accepts_replay(row.timestamp_ms) {
-                let histogram = rows.extra(row).and_then(|extra| extra.histogram.as_ref());
-                let value = histogram.map_or(PointValue::Float(row.value), PointValue::Histogram);
-                head.reserve(row.timestamp_ms, value);
-                accepted.push_from(rows, row);
-            }
-        }
-        let began = locked.publish(&accepted, number);
-        self.note_published(&accepted, &began);
     }
 }

@@ -37,8 +37,10 @@ struct Sealable {
 }
 
 impl Engine {
-    /// One round of upkeep.
+    /// One round of upkeep. It needs the whole head: what is not replayed yet must not look like
+    /// log behind sealed chunks, nor like series without samples.
     pub(crate) fn maintain(&self) -> Result<(), TsdbError> {
+        self.replayed.wait()?;
         let mut upkeep = self.upkeep.lock();
         let now = self.clock.now();
         upkeep
@@ -68,6 +70,7 @@ impl Engine {
 
     /// Leaves nothing in the head.
     pub(crate) fn seal_everything(&self) -> Result<(), TsdbError> {
+        self.replayed.wait()?;
         let mut upkeep = self.upkeep.lock();
         self.seal(&mut upkeep, Scope::Everything, self.clock.now())?;
         self.truncate_log(&mut upkeep)

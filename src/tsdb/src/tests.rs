@@ -2,6 +2,7 @@
 
 mod formats;
 mod model_walk;
+mod recovery;
 mod restless;
 
 use std::path::Path;

@@ -1,0 +1,257 @@
+//! The replay itself: commits are decoded by all threads, and added to the head shard by shard.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::thread::{Scope, ScopedJoinHandle};
+
+use roaring::RoaringBitmap;
+use storage::PointValue;
+
+use super::log_reader::{LogReader, Lost, StoredCommit};
+use crate::db::Engine;
+use crate::head::SHARDS;
+use crate::record;
+use crate::rows::Rows;
+
+/// Full chunks are sealed during replay when so many wait, so that memory stays bounded.
+const FULL_CHUNKS: usize = 1 << 16;
+/// More threads than shards have nothing to do.
+const MAX_THREADS: usize = SHARDS as usize;
+
+/// The rows of a commit, by the shard of their series.
+struct Sorted {
+    number: u64,
+    shards: Vec<Rows>,
+}
+
+/// What the replay did, for the log.
+#[derive(Debug, Default)]
+struct Tally {
+    samples: u64,
+    /// Samples of series that are not known, by the id of the series.
+    unknown: BTreeMap<u32, u64>,
+}
+
+/// Series ids as plain bits: asked for every row.
+struct Known {
+    words: Vec<u64>,
+}
+
+impl Known {
+    fn new(ids: &RoaringBitmap) -> Self {
+        let length = ids.max().map_or(0, |max| max as usize / 64 + 1);
+        let mut words = vec![0; length];
+        for id in ids {
+            words[id as usize / 64] |= 1 << (id % 64);
+        }
+        Self { words }
+    }
+
+    fn contains(&self, id: u32) -> bool {
+        let word = self.words.get(id as usize / 64);
+        word.is_some_and(|word| word >> (id % 64) & 1 == 1)
+    }
+}
+
+/// Whatever ends the replaying thread, nobody waits for it any longer.
+struct EndOfReplay<'a>(&'a Engine);
+
+impl Drop for EndOfReplay<'_> {
+    fn drop(&mut self) {
+        self.0.replayed.give_up();
+    }
+}
+
+impl Engine {
+    /// Body of the replaying thread: brings the samples that are only in the log into the head.
+    pub(crate) fn run_replay(&self, replay_from: u64) {
+        let _end = EndOfReplay(self);
+        let timer = std::time::Instant::now();
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let known = Known::new(self.index.read().all());
+        let mut log = LogReader::new(&self.kv, replay_from);
+        let mut tally = Tally::default();
+        let (mut batch, mut lost) = log.next_batch();
+        loop {
+            self.report_lost(&lost);
+            if batch.is_empty() {
+                break;
+            }
+            if self.replayed.is_given_up() {
+                return;
+            }
+            let threads = threads.clamp(1, MAX_THREADS.min(batch.len().max(2)));
+            let (sorted, next) = self.sort_batch(&batch, threads, || log.next_batch());
+            self.apply_batch(&sorted, &known, threads, &mut tally);
+            (batch, lost) = next;
+            // Seal records reach beyond what they were made from.
+            self.committer.resume_after(log.next_number() - 1);
+            self.bound_full_chunks();
+        }
+        self.committer.resume_after(log.next_number() - 1);
+        self.reserve_unknown(&tally);
+        self.bump_all_generations();
+        let took = timer.elapsed();
+        self.metrics.replay.seconds.set(took.as_secs_f64());
+        tracing::info!(
+            commits = log.next_number() - replay_from,
+            samples = tally.samples,
+            series = self.catalog.len(),
+            ?took,
+            "log replayed"
+        );
+        self.replayed.finish();
+    }
+
+    fn report_lost(&self, lost: &[Lost]) {
+        for Lost { first, last } in lost {
+            self.metrics.replay.lost_commits.add(last - first + 1);
+            tracing::error!(first, last, "commits are missing from the log");
+        }
+    }
+
+    /// Decodes the commits of a batch with so many threads, and reads the next one meanwhile.
+    fn sort_batch<T>(
+        &self,
+        batch: &[StoredCommit],
+        threads: usize,
+        meanwhile: impl FnOnce() -> T,
+    ) -> (Vec<Sorted>, T) {
+        std::thread::scope(|scope| {
+            let workers = start(scope, threads, |worker| {
+                let share = batch.iter().skip(worker).step_by(threads);
+                share
+                    .filter_map(|commit| self.sort_commit(commit))
+                    .collect::<Vec<Sorted>>()
+            });
+            let next = meanwhile();
+            let mut sorted: Vec<Sorted> = join(workers).into_iter().flatten().collect();
+            sorted.sort_unstable_by_key(|commit| commit.number);
+            (sorted, next)
+        })
+    }
+
+    fn sort_commit(&self, commit: &StoredCommit) -> Option<Sorted> {
+        let number = commit.number;
+        match record::decode_commit(&commit.record) {
+            Ok(rows) => {
+                let per_shard = rows.len() / SHARDS as usize + 1;
+                let mut shards = vec![Rows::with_capacity(per_shard); SHARDS as usize];
+                for row in &rows {
+                    shards[(row.series % SHARDS) as usize].push_from(&rows, row);
+                }
+                Some(Sorted { number, shards })
+            }
+            Err(error) => {
+                self.metrics.replay.lost_commits.inc();
+                tracing::error!(number, %error, "a commit of the log is lost");
+                None
+            }
+        }
+    }
+
+    /// Adds commits to the head: each thread has shards of its own, and goes through the commits
+    /// in their order.
+    fn apply_batch(&self, batch: &[Sorted], known: &Known, threads: usize, tally: &mut Tally) {
+        let tallies = std::thread::scope(|scope| {
+            join(start(scope, threads, |worker| {
+                let mut tally = Tally::default();
+                for shard in (worker..SHARDS as usize).step_by(threads) {
+                    for commit in batch {
+                        self.apply_rows(&commit.shards[shard], commit.number, known, &mut tally);
+                    }
+                }
+                tally
+            }))
+        });
+        for part in tallies {
+            tally.samples += part.samples;
+            for (id, samples) in part.unknown {
+                *tally.unknown.entry(id).or_default() += samples;
+            }
+        }
+    }
+
+    /// Adds rows of one shard to the head.
+    fn apply_rows(&self, rows: &Rows, number: u64, known: &Known, tally: &mut Tally) {
+        let Some(first) = rows.iter().next() else {
+            return;
+        };
+        let mut locked = self.head.lock(std::iter::once(first.series));
+        let mut accepted = Rows::with_capacity(rows.len());
+        for row in rows {
+            if !known.contains(row.series) {
+                *tally.unknown.entry(row.series).or_default() += 1;
+                continue;
+            }
+            let head = locked.series(row.series);
+            if head.accepts_replay(row.timestamp_ms) {
+                let histogram = rows.extra(row).and_then(|extra| extra.histogram.as_ref());
+                let value = histogram.map_or(PointValue::Float(row.value), PointValue::Histogram);
+                head.reserve(row.timestamp_ms, value);
+                accepted.push_from(rows, row);
+            }
+        }
+        tally.samples += accepted.len() as u64;
+        let began = locked.publish(&accepted, number);
+        if !began.is_empty() {
+            self.index.write().mark_present(&began);
+        }
+    }
+
+    fn bound_full_chunks(&self) {
+        if self.head.full_chunks() >= FULL_CHUNKS
+            && let Err(error) = self.seal_full()
+        {
+            // They stay in memory; upkeep tries again.
+            tracing::warn!(error = %base::report(&error), "sealing during replay failed");
+        }
+    }
+
+    /// Ids that the log names are never given out again, whatever became of their series.
+    fn reserve_unknown(&self, tally: &Tally) {
+        let Some(last) = tally.unknown.keys().next_back() else {
+            return;
+        };
+        self.catalog.reserve_ids(last.saturating_add(1));
+        self.set_restored_ids(self.catalog.next_id());
+        // Retention removes series while their last samples are in the log. Series that are newer
+        // than the last removal must have been lost.
+        let removed_below = self.removed_below();
+        let lost = tally.unknown.range(removed_below..);
+        let (series, samples) = lost.fold((0_u64, 0), |(series, samples), (_, more)| {
+            (series + 1, samples + more)
+        });
+        if series > 0 {
+            tracing::error!(
+                series,
+                samples,
+                "samples are lost: the labels of their series are"
+            );
+        }
+    }
+}
+
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    threads: usize,
+    work: impl Fn(usize) -> T + Clone + Send + 'scope,
+) -> Vec<ScopedJoinHandle<'scope, T>> {
+    (0..threads)
+        .map(|worker| {
+            let work = work.clone();
+            scope.spawn(move || work(worker))
+        })
+        .collect()
+}
+
+fn join<T>(workers: Vec<ScopedJoinHandle<'_, T>>) -> Vec<T> {
+    workers
+        .into_iter()
+        .map(|worker| match worker.join() {
+            Ok(result) => result,
+            // What is half replayed must not be served.
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+        .collect()
+}
