@@ -18,6 +18,9 @@ TIME ?= 60
 FUZZ ?=
 SEEDS ?=
 
+# Options of `cargo xtask bench all`
+BENCH ?= --percent=5
+
 # Flags for the server: make run ARGS='--web.listen-address=:9091'
 ARGS ?=
 
@@ -26,7 +29,7 @@ CARGO_DENY := $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 STAGE := .ci/stage
 XTASK := $(CARGO_TARGET_DIR)/release/xtask
 
-.PHONY: run build test lint lint-style bench fuzz help env clean setup-build setup-test rocksdb
+.PHONY: run build test lint lint-style bench fuzz help env clean setup-build setup-test setup-bench rocksdb
 
 run: build ## Build and start the server; it scrapes itself and keeps its data in ./data
 	@echo "Firewatch serves on http://localhost:9090 unless the log below names another address."
@@ -53,9 +56,9 @@ lint-style: setup-build
 	@$(STAGE) "fmt" cargo fmt --all -- --check
 	@$(STAGE) "tidy" cargo run --quiet -p tidy
 
-bench: rocksdb ## Measure ingestion and queries
-	@$(STAGE) "bench ingest" cargo xtask bench ingest
-	@$(STAGE) "bench query" cargo xtask bench query
+bench: setup-bench build ## Measure the server beside its peers, a twentieth of docs/benchmarks.md; BENCH=--percent=100 for all
+	@$(STAGE) "bench codecs" cargo bench --quiet -p chunkenc -p remote
+	@$(STAGE) "bench servers" cargo xtask bench all $(BENCH)
 
 fuzz: setup-build ## Fuzz for TIME=60 seconds each; FUZZ='promql query' chooses, SEEDS=FILE starts from lines
 	@TIME="$(TIME)" SEEDS="$(SEEDS)" .ci/fuzz $(FUZZ)
@@ -74,6 +77,9 @@ setup-build:
 
 setup-test:
 	@.ci/setup test
+
+setup-bench:
+	@.ci/setup bench
 
 rocksdb: setup-build
 	@.ci/rocksdb

@@ -57,7 +57,9 @@ pub struct Usage {
     /// Seconds on processors, user and system.
     pub cpu_seconds: f64,
     /// Resident anonymous memory, in bytes.
-    pub resident_bytes: u64,
+    pub anonymous_bytes: u64,
+    /// Resident memory that maps files, in bytes.
+    pub file_bytes: u64,
 }
 
 /// How long a server may take to name its address: debug builds on busy machines are slow.
@@ -70,22 +72,7 @@ impl Server {
     /// # Errors
     /// It cannot be run, or does not name an address.
     pub fn start(program: &str, arguments: &[String], log: &Path) -> Result<Self, ProcessError> {
-        let start = |source| ProcessError::Start {
-            program: program.to_owned(),
-            source,
-        };
-        let file = File::create(log).map_err(start)?;
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().map_err(start)?)
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(start)?;
-        let addresses = match child.stderr.take() {
-            Some(stderr) => follow(stderr, file),
-            None => channel().1,
-        };
+        let (mut child, addresses) = spawn(program, arguments, log)?;
         match addresses.recv_timeout(START_TIMEOUT) {
             Ok(address) => Ok(Self {
                 child,
@@ -102,6 +89,24 @@ impl Server {
                 })
             }
         }
+    }
+
+    /// Starts `program`, whose arguments make it listen on `address`; it may not do so yet.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn start_at(
+        program: &str,
+        arguments: &[String],
+        log: &Path,
+        address: &str,
+    ) -> Result<Self, ProcessError> {
+        let (child, _unused) = spawn(program, arguments, log)?;
+        Ok(Self {
+            child,
+            address: address.to_owned(),
+            log: log.to_owned(),
+        })
     }
 
     /// Where it listens: `127.0.0.1:PORT`.
@@ -155,7 +160,8 @@ impl Server {
             std::fs::read_to_string(process.join("status")).map_err(ProcessError::Facts)?;
         Ok(Usage {
             cpu_seconds: cpu_seconds(&stat),
-            resident_bytes: anonymous_bytes(&status),
+            anonymous_bytes: status_bytes(&status, "RssAnon:"),
+            file_bytes: status_bytes(&status, "RssFile:"),
         })
     }
 }
@@ -164,6 +170,30 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn spawn(
+    program: &str,
+    arguments: &[String],
+    log: &Path,
+) -> Result<(Child, Receiver<String>), ProcessError> {
+    let start = |source| ProcessError::Start {
+        program: program.to_owned(),
+        source,
+    };
+    let file = File::create(log).map_err(start)?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().map_err(start)?)
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(start)?;
+    let addresses = match child.stderr.take() {
+        Some(stderr) => follow(stderr, file),
+        None => channel().1,
+    };
+    Ok((child, addresses))
 }
 
 /// Copies standard error to the log for as long as it lasts, and reports addresses in it.
@@ -215,10 +245,9 @@ fn cpu_seconds(stat: &str) -> f64 {
     (ticks() + ticks()) / TICKS_PER_SECOND
 }
 
-fn anonymous_bytes(status: &str) -> u64 {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
+/// A size in `/proc/PID/status`, which gives KiB.
+fn status_bytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
 }
@@ -262,7 +291,7 @@ mod tests {
         let stat = "12 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0";
         assert!((cpu_seconds(stat) - 3.0).abs() < 1e-9);
         assert_eq!(
-            anonymous_bytes("VmRSS:\t9 kB\nRssAnon:\t    12 kB\n"),
+            status_bytes("VmRSS:\t9 kB\nRssAnon:\t    12 kB\n", "RssAnon:"),
             12 * 1024
         );
     }

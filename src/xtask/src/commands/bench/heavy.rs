@@ -6,8 +6,10 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::load::Shape;
-use super::server::Candidate;
+use super::ingest::mebibytes;
+use super::load::Load;
+use super::report::Figure;
+use super::server::{Candidate, Kind, Setup, pause};
 
 /// How many clients, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +28,7 @@ const HEAVY: &[&str] = &[
 ];
 
 /// A query of one series.
-const LIGHT: &str = r#"node_counter_12_total{instance="host-node-1:9100",device="device-3"}"#;
+const LIGHT: &str = r#"node_large_metric{instance="host-node-1:9100",device="device-3"}"#;
 
 /// What a client keeps of an answer.
 const KEEP_BYTES: usize = 4096;
@@ -39,23 +41,23 @@ const OVER_BUDGET: &str =
 type Answers = BTreeMap<String, u64>;
 
 /// Loads the server, presses it and prints what happened.
-pub(super) fn run(shape: &Shape, pressure: Pressure, flags: &[String]) -> anyhow::Result<()> {
-    let candidate = Candidate::firewatch_with(shape, flags)?;
-    candidate.write_load(shape)?;
+pub(super) fn run(setup: &Setup, load: &Load, pressure: Pressure) -> anyhow::Result<Vec<Figure>> {
+    let candidate = setup.start(Kind::Firewatch)?;
+    candidate.write_load(load)?;
     let mut out = std::io::stdout().lock();
-    let loaded = candidate.server.usage()?.resident_bytes;
+    let loaded = candidate.server.usage()?.anonymous_bytes;
     writeln!(
         out,
-        "{} series × {} samples loaded, {} MiB resident",
-        shape.series,
-        shape.samples,
+        "{} series × {} samples loaded, {:.0} MiB resident",
+        load.series,
+        load.steps,
         mebibytes(loaded)
     )?;
-    let (status, body) = range_query(&candidate, shape, HEAVY[0])?;
-    let after = candidate.server.usage()?.resident_bytes;
+    let (status, body) = range_query(&candidate, load, HEAVY[0])?;
+    let after = candidate.server.usage()?.anonymous_bytes;
     writeln!(
         out,
-        "one heavy query: status {status}, {}, {} MiB resident after it",
+        "one heavy query: status {status}, {}, {:.0} MiB resident after it",
         if body.contains(OVER_BUDGET) {
             "over budget in upstream's words"
         } else {
@@ -63,14 +65,14 @@ pub(super) fn run(shape: &Shape, pressure: Pressure, flags: &[String]) -> anyhow
         },
         mebibytes(after)
     )?;
-    press(&candidate, shape, pressure, &mut out)?;
+    press(&candidate, load, pressure, &mut out)?;
     candidate.stop()?;
-    Ok(())
+    Ok(Vec::new())
 }
 
 fn press(
     candidate: &Candidate,
-    shape: &Shape,
+    load: &Load,
     pressure: Pressure,
     out: &mut impl std::io::Write,
 ) -> anyhow::Result<()> {
@@ -81,11 +83,11 @@ fn press(
             .map(|client| {
                 scope.spawn({
                     let stop = &stop;
-                    move || press_one(candidate, shape, client, stop)
+                    move || press_one(candidate, load, client, stop)
                 })
             })
             .collect();
-        let light = scope.spawn(|| light_queries(candidate, shape, &stop));
+        let light = scope.spawn(|| light_queries(candidate, load, &stop));
         let resident = watch(candidate, deadline);
         stop.store(true, Ordering::Relaxed);
         let mut answers = Answers::new();
@@ -111,7 +113,7 @@ fn press(
     let peak = |part: &[u64]| mebibytes(part.iter().copied().max().unwrap_or(0));
     writeln!(
         out,
-        "resident: peak {} MiB in the first half, {} MiB in the second",
+        "resident: peak {:.0} MiB in the first half, {:.0} MiB in the second",
         peak(&resident[..half]),
         peak(&resident[half..])
     )?;
@@ -127,20 +129,20 @@ fn press(
         answered > 0 && failed == 0,
         "light queries were not answered"
     );
-    let (status, _) = range_query(candidate, shape, LIGHT)?;
+    let (status, _) = range_query(candidate, load, LIGHT)?;
     anyhow::ensure!(status == 200, "the server is not well afterwards: {status}");
     Ok(())
 }
 
 /// Asks heavy queries in turn until `stop`; a client that has to wait too long counts as such.
-fn press_one(candidate: &Candidate, shape: &Shape, client: usize, stop: &AtomicBool) -> Answers {
+fn press_one(candidate: &Candidate, load: &Load, client: usize, stop: &AtomicBool) -> Answers {
     let mut answers = Answers::new();
     let queries = HEAVY.iter().cycle().skip(client % HEAVY.len());
     for query in queries {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let told = match range_query(candidate, shape, query) {
+        let told = match range_query(candidate, load, query) {
             Ok((status, _)) => status.to_string(),
             Err(_) => "no answer".to_owned(),
         };
@@ -150,11 +152,11 @@ fn press_one(candidate: &Candidate, shape: &Shape, client: usize, stop: &AtomicB
 }
 
 /// Asks light queries until `stop`: how many were answered, how many not, milliseconds of each.
-fn light_queries(candidate: &Candidate, shape: &Shape, stop: &AtomicBool) -> (u64, u64, Vec<f64>) {
+fn light_queries(candidate: &Candidate, load: &Load, stop: &AtomicBool) -> (u64, u64, Vec<f64>) {
     let (mut answered, mut failed, mut millis) = (0, 0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
         let timer = Instant::now();
-        match range_query(candidate, shape, LIGHT) {
+        match range_query(candidate, load, LIGHT) {
             Ok((200, body)) if body.contains("host-node-1:9100") => answered += 1,
             Ok(_) | Err(_) => failed += 1,
         }
@@ -166,18 +168,16 @@ fn light_queries(candidate: &Candidate, shape: &Shape, stop: &AtomicBool) -> (u6
 /// Resident bytes of the server, ten times a second until `deadline`.
 fn watch(candidate: &Candidate, deadline: Instant) -> anyhow::Result<Vec<u64>> {
     let mut resident = Vec::new();
-    // Nobody sends: the channel only paces the questions.
-    let (_sender, pace) = std::sync::mpsc::channel::<()>();
     while Instant::now() < deadline {
-        resident.push(candidate.server.usage()?.resident_bytes);
-        let _timeout = pace.recv_timeout(Duration::from_millis(100));
+        resident.push(candidate.server.usage()?.anonymous_bytes);
+        pause(Duration::from_millis(100));
     }
     Ok(resident)
 }
 
 /// Status and body of a range query over the whole load, a step every 15 seconds.
-fn range_query(candidate: &Candidate, shape: &Shape, query: &str) -> anyhow::Result<(u16, String)> {
-    let (start, end) = (shape.start_ms / 1000, shape.end_ms() / 1000);
+fn range_query(candidate: &Candidate, load: &Load, query: &str) -> anyhow::Result<(u16, String)> {
+    let (start, end) = (load.start_ms / 1000, load.end_ms() / 1000);
     let answer = candidate.client.post_form_head(
         "/api/v1/query_range",
         &[
@@ -189,8 +189,4 @@ fn range_query(candidate: &Candidate, shape: &Shape, query: &str) -> anyhow::Res
         KEEP_BYTES,
     )?;
     Ok((answer.status, answer.body))
-}
-
-fn mebibytes(bytes: u64) -> u64 {
-    bytes >> 20
 }

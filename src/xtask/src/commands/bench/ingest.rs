@@ -1,59 +1,64 @@
-//! Ingestion: what a server spends on a sample.
+//! Ingestion: what a server spends on a sample that is sent as fast as it is taken.
 
-use std::io::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::load::Shape;
-use super::server::Candidate;
+use super::load::Load;
+use super::report::{Figure, add_all};
+use super::server::{Candidate, Kind, Setup, encode_all};
 
-/// Runs the servers one after the other under the same load and prints a line for each.
-pub(super) fn run(shape: &Shape) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{} series × {} samples, {} senders, 2,000 samples a request",
-        shape.series, shape.samples, shape.senders
-    )?;
-    writeln!(
-        out,
-        "{:<12} {:>16} {:>12} {:>14} {:>14} {:>12}",
-        "server", "samples/CPU s", "CPU s", "samples/s", "bytes/sample", "RSS MiB"
-    )?;
-    let ours = measure(Candidate::firewatch(shape)?, shape, &mut out)?;
-    if let Some(prometheus) = Candidate::prometheus(shape)? {
-        let theirs = measure(prometheus, shape, &mut out)?;
-        writeln!(
-            out,
-            "firewatch / prometheus, samples per CPU second: {:.2}",
-            ours / theirs
-        )?;
+/// What was put off counts too: the server is measured until it rests for so long.
+const QUIET: Duration = Duration::from_secs(2);
+const MOST_SETTLING: Duration = Duration::from_secs(60);
+
+/// Runs the servers one after the other under the same load.
+pub(super) fn run(setup: &Setup, load: &Load) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = [
+        Figure::new("ingest: server CPU per sample", "ns").goals(0.25, 0.5),
+        Figure::new("ingest: time per sample, as fast as taken", "ns"),
+        Figure::new("ingest: anonymous memory afterwards", "MiB"),
+    ];
+    let bodies = encode_all(load, setup.senders)?;
+    for (kind, _) in &setup.programs {
+        let values = measure(setup.start(*kind)?, load, &bodies)?;
+        add_all(&mut figures, *kind, &values);
     }
-    Ok(())
+    Ok(figures.into())
 }
 
-/// Returns samples per CPU second of the server.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn measure(
     candidate: Candidate,
-    shape: &Shape,
-    out: &mut impl std::io::Write,
-) -> anyhow::Result<f64> {
+    load: &Load,
+    bodies: &[Vec<Vec<Vec<u8>>>],
+) -> anyhow::Result<[f64; 3]> {
     let before = candidate.server.usage()?;
     let timer = Instant::now();
-    candidate.write_load(shape)?;
-    let seconds = timer.elapsed().as_secs_f64();
-    let after = candidate.server.usage()?;
-    let name = candidate.name;
-    let bytes = candidate.stop()?;
-    let samples = shape.total_samples() as f64;
-    let cpu_seconds = after.cpu_seconds - before.cpu_seconds;
-    let per_cpu_second = samples / cpu_seconds.max(0.01);
-    writeln!(
-        out,
-        "{name:<12} {per_cpu_second:>16.0} {cpu_seconds:>12.2} {:>14.0} {:>14.2} {:>12.1}",
-        samples / seconds,
-        bytes as f64 / samples,
-        after.resident_bytes as f64 / f64::from(1 << 20),
-    )?;
-    Ok(per_cpu_second)
+    for shares in bodies {
+        candidate.write_bodies(shares)?;
+    }
+    let taken = timer.elapsed();
+    let after = candidate.settle(QUIET, MOST_SETTLING)?;
+    let samples = load.total_samples() as f64;
+    let values = [
+        (after.cpu_seconds - before.cpu_seconds) * 1e9 / samples,
+        taken.as_secs_f64() * 1e9 / samples,
+        mebibytes(after.anonymous_bytes),
+    ];
+    candidate.stop()?;
+    Ok(values)
+}
+
+/// CPU seconds that a server spends on a load.
+pub(super) fn cpu_seconds(setup: &Setup, kind: Kind, load: &Load) -> anyhow::Result<f64> {
+    let candidate = setup.start(kind)?;
+    let before = candidate.server.usage()?;
+    candidate.write_load(load)?;
+    let after = candidate.settle(QUIET, MOST_SETTLING)?;
+    candidate.stop()?;
+    Ok(after.cpu_seconds - before.cpu_seconds)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+pub(super) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

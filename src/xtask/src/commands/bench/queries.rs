@@ -1,14 +1,19 @@
 //! What the query benchmark asks: single panels and alerts, aggregations, joins, long windows, label
-//! lookups. Numbers are those of the list that they are taken from; its ranges are cut to the two
-//! hours of the load.
+//! lookups. Windows of days are cut to the load: [`WHOLE_LOAD`] stands for its length.
+
+/// The longest window of range queries, and some more.
+pub(super) const BEHIND_FIRST_SAMPLE_MS: i64 = 70 * 60_000;
+/// Stands for the length of the load in a window.
+pub(super) const WHOLE_LOAD: &str = "$load";
 
 /// How a query is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// At the end of the load.
     Instant,
-    /// The last 50 minutes, a step every 15 s: windows of an hour begin behind the first sample, as
-    /// versions differ in how they extrapolate there.
+    /// From [`BEHIND_FIRST_SAMPLE_MS`] to the end, a step every minute, or every 15 s of an hour:
+    /// windows of an hour begin behind the first sample, as versions differ in how they extrapolate
+    /// there.
     Range,
     /// A path under `/api/v1`, without times.
     Lookup,
@@ -18,7 +23,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Instant => "instant",
-            Self::Range => "50m@15s",
+            Self::Range => "range",
             Self::Lookup => "lookup",
         }
     }
@@ -98,7 +103,7 @@ pub(super) const QUERIES: &[(u8, Kind, &str)] = &[
         Kind::Range,
         "rate(node_context_switches_total[15m]) / rate(node_context_switches_total[1h])",
     ),
-    (17, Kind::Instant, "max_over_time(node_load1[2h])"),
+    (17, Kind::Instant, "max_over_time(node_load1[$load])"),
     (18, Kind::Range, "avg_over_time(node_load1[1h])"),
     (19, Kind::Range, "quantile_over_time(0.95, node_load1[1h])"),
     (20, Kind::Range, "sum_over_time(node_load1[10m:1m])"),
@@ -139,7 +144,7 @@ pub(super) const QUERIES: &[(u8, Kind, &str)] = &[
     (
         29,
         Kind::Instant,
-        "max(max_over_time(node_large_metric[2h]))",
+        "max(max_over_time(node_large_metric[$load]))",
     ),
     (30, Kind::Range, "node_large_metric"),
 ];

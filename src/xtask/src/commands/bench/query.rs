@@ -1,4 +1,5 @@
 //! Queries: how long a client waits for an answer, and how much memory the server needs meanwhile.
+//! Answers have to be those of Prometheus.
 
 use std::io::Write;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -7,66 +8,31 @@ use std::time::{Duration, Instant};
 use testkit::process::Server;
 
 use super::answer::compare;
-use super::load::Shape;
-use super::node;
-use super::queries::{Kind, QUERIES};
-use super::server::Candidate;
+use super::ingest::mebibytes;
+use super::load::Load;
+use super::queries::{BEHIND_FIRST_SAMPLE_MS, Kind as QueryKind, QUERIES, WHOLE_LOAD};
+use super::report::Figure;
+use super::server::{Candidate, Kind, Setup};
 
 /// How far behind the last sample queries end, so that no step meets a sample: whether the left
 /// edge of a window belongs to it differs between versions.
 const BEHIND_LAST_SAMPLE_MS: i64 = 7_000;
-/// Length of range queries.
-const RANGE_MS: i64 = 50 * 60_000;
 /// How often memory is looked at.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(5);
+/// The server has put off work of the load; it must not be taken for that of queries.
+const QUIET: Duration = Duration::from_secs(3);
+const MOST_SETTLING: Duration = Duration::from_secs(120);
+/// Where both are faster, which one is does not matter.
+const NOTICED_MS: f64 = 2.0;
 
-/// Loads the servers, compares their answers, and prints the median of each query on each. `only`
-/// chooses queries whose number or text it is part of.
-pub(super) fn run(shape: &Shape, repeat: u32, only: Option<&str>) -> anyhow::Result<()> {
-    let mut candidates = vec![Candidate::firewatch(shape)?];
-    candidates.extend(Candidate::prometheus(shape)?);
-    let series = node::series(shape);
-    for candidate in &candidates {
-        candidate.write_bodies(shape, node::stretches(shape), |from| {
-            node::bodies(shape, &series, from)
-        })?;
-    }
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{} series × {} samples; milliseconds, median of {repeat}",
-        shape.series, shape.samples
-    )?;
-    let (mut ratios, mut differences) = (Vec::new(), Vec::new());
-    let mut peaks = vec![0_u64; candidates.len()];
-    print_header(&mut out, &candidates)?;
-    for query in QUERIES.iter().filter(|query| is_chosen(query, only)) {
-        let measured = measure(&candidates, shape, query, repeat)?;
-        for (peak, measured) in peaks.iter_mut().zip(&measured) {
-            *peak = (*peak).max(measured.peak_bytes);
-        }
-        print_line(&mut out, query, &measured)?;
-        if let [ours, theirs] = measured.as_slice() {
-            ratios.push(ours.millis / theirs.millis);
-            if let Err(error) = compare(&ours.answer, &theirs.answer) {
-                differences.push(format!("{}: {error:#}", query.2));
-            }
-        }
-    }
-    print_summary(&mut out, &candidates, &ratios, &peaks)?;
-    for candidate in candidates {
-        candidate.stop()?;
-    }
-    anyhow::ensure!(
-        differences.is_empty(),
-        "answers differ:\n{}",
-        differences.join("\n")
-    );
-    Ok(())
-}
+type Query = (u8, QueryKind, &'static str);
 
-fn is_chosen((number, _, text): &(u8, Kind, &str), only: Option<&str>) -> bool {
-    only.is_none_or(|only| only == number.to_string() || text.contains(only))
+/// What is asked how often.
+#[derive(Clone, Debug)]
+pub(super) struct Choice {
+    pub(super) repeat: u32,
+    /// Only the queries of this number, or that contain this text.
+    pub(super) only: Option<String>,
 }
 
 /// What one query costs on one server.
@@ -77,32 +43,92 @@ struct Measured {
     answer: String,
 }
 
-fn measure(
-    candidates: &[Candidate],
-    shape: &Shape,
-    query: &(u8, Kind, &str),
-    repeat: u32,
-) -> anyhow::Result<Vec<Measured>> {
-    let path = path(shape, query);
-    candidates
+/// Loads the servers one after the other, prints the median of each query on each, and fails where
+/// the answers of Firewatch are not those of Prometheus.
+pub(super) fn run(setup: &Setup, load: &Load, choice: &Choice) -> anyhow::Result<Vec<Figure>> {
+    let queries: Vec<Query> = QUERIES
         .iter()
-        .map(|candidate| median(candidate, &path, repeat))
-        .collect()
+        .filter(|query| choice.takes(query))
+        .copied()
+        .collect();
+    let mut all = Vec::new();
+    for (kind, _) in &setup.programs {
+        all.push((
+            *kind,
+            measure_all(setup, *kind, load, (&queries, choice.repeat))?,
+        ));
+    }
+    let mut out = std::io::stdout().lock();
+    print_queries(&mut out, &queries, &all)?;
+    print_slower(&mut out, &queries, &all)?;
+    let (wrong, other) = differences(&queries, &all);
+    writeln!(
+        out,
+        "\nvictoria-metrics means something else by: {}\n",
+        if other.is_empty() {
+            "nothing"
+        } else {
+            other.trim()
+        }
+    )?;
+    anyhow::ensure!(wrong.is_empty(), "answers differ:\n{}", wrong.join("\n"));
+    Ok(figures(load, &all))
+}
+
+impl Choice {
+    fn takes(&self, (number, _, text): &Query) -> bool {
+        let only = self.only.as_deref();
+        only.is_none_or(|only| only == number.to_string() || text.contains(only))
+    }
+}
+
+fn measure_all(
+    setup: &Setup,
+    kind: Kind,
+    load: &Load,
+    (queries, repeat): (&[Query], u32),
+) -> anyhow::Result<Vec<Measured>> {
+    let candidate = setup.start(kind)?;
+    candidate.write_load(load)?;
+    candidate.settle(QUIET, MOST_SETTLING)?;
+    let measured = queries
+        .iter()
+        .map(|query| median(&candidate, &path(load, query), repeat))
+        .collect::<anyhow::Result<_>>()?;
+    candidate.stop()?;
+    Ok(measured)
 }
 
 /// The path of a query, its times included.
-fn path(shape: &Shape, (_, kind, text): &(u8, Kind, &str)) -> String {
+fn path(load: &Load, (_, kind, text): &Query) -> String {
     let seconds = |millis: i64| format!("{}.{:03}", millis / 1000, millis % 1000);
-    let end_ms = shape.end_ms() - BEHIND_LAST_SAMPLE_MS;
+    let length_s = (load.end_ms() - load.start_ms) / 1000;
+    let text = text.replace(WHOLE_LOAD, &format!("{length_s}s"));
+    let end_ms = load.end_ms() + load.interval_ms - BEHIND_LAST_SAMPLE_MS;
     let end = seconds(end_ms);
     match kind {
-        Kind::Lookup => format!("/api/v1/{text}"),
-        Kind::Instant => format!("/api/v1/query?query={}&time={end}", encoded(text)),
-        Kind::Range => format!(
-            "/api/v1/query_range?query={}&start={}&end={end}&step=15",
-            encoded(text),
-            seconds(end_ms - RANGE_MS)
-        ),
+        QueryKind::Lookup => {
+            let separator = if text.contains('?') { '&' } else { '?' };
+            let start = load.start_ms / 1000;
+            format!("/api/v1/{text}{separator}start={start}&end={end}")
+        }
+        QueryKind::Instant => {
+            format!(
+                "/api/v1/query?query={}&time={end}&nocache=1",
+                encoded(&text)
+            )
+        }
+        QueryKind::Range => {
+            let most_ms = load.end_ms() - load.start_ms - BEHIND_FIRST_SAMPLE_MS;
+            let step_ms = if most_ms <= 3_600_000 { 15_000 } else { 60_000 };
+            let length_ms = most_ms.max(step_ms) / step_ms * step_ms;
+            format!(
+                "/api/v1/query_range?query={}&start={}&end={end}&step={}&nocache=1",
+                encoded(&text),
+                seconds(end_ms - length_ms),
+                step_ms / 1000
+            )
+        }
     }
 }
 
@@ -136,7 +162,7 @@ fn median(candidate: &Candidate, path: &str, repeat: u32) -> anyhow::Result<Meas
 }
 
 fn memory(server: &Server) -> u64 {
-    server.usage().map_or(0, |usage| usage.resident_bytes)
+    server.usage().map_or(0, |usage| usage.anonymous_bytes)
 }
 
 fn time_all(candidate: &Candidate, path: &str, repeat: u32) -> anyhow::Result<(Vec<f64>, String)> {
@@ -146,76 +172,112 @@ fn time_all(candidate: &Candidate, path: &str, repeat: u32) -> anyhow::Result<(V
         let timer = Instant::now();
         let answer = candidate.client.get(path)?;
         millis.push(timer.elapsed().as_secs_f64() * 1000.0);
-        anyhow::ensure!(answer.status == 200, "{}: {}", candidate.name, answer.body);
+        anyhow::ensure!(
+            answer.status == 200,
+            "{}: {path}: {}",
+            candidate.name(),
+            answer.body
+        );
         last = answer.body;
     }
     Ok((millis, last))
 }
 
-fn print_header(out: &mut impl Write, candidates: &[Candidate]) -> anyhow::Result<()> {
-    write!(out, "{:>3} {:<8}", "", "kind")?;
-    for candidate in candidates {
-        write!(out, " {:>11} {:>9}", candidate.name, "MiB")?;
-    }
-    writeln!(out, " {:>6}  query", "ratio")?;
-    Ok(())
+type OfServers = [(Kind, Vec<Measured>)];
+
+/// What a server needs for query number `place`, if it was asked.
+fn of(all: &OfServers, kind: Kind, place: usize) -> Option<&Measured> {
+    let (_, measured) = all.iter().find(|(known, _)| *known == kind)?;
+    measured.get(place)
 }
 
-fn print_line(
-    out: &mut impl Write,
-    (number, kind, text): &(u8, Kind, &str),
-    measured: &[Measured],
-) -> anyhow::Result<()> {
-    write!(out, "{number:>3} {:<8}", kind.name())?;
-    for measured in measured {
-        write!(
-            out,
-            " {:>11.2} {:>9.1}",
-            measured.millis,
-            mebibytes(measured.peak_bytes)
-        )?;
+fn print_queries(out: &mut impl Write, queries: &[Query], all: &OfServers) -> anyhow::Result<()> {
+    write!(out, "| # | kind |")?;
+    for (kind, _) in all {
+        write!(out, " {} ms |", kind.name())?;
     }
-    match measured {
-        [ours, theirs] => write!(out, " {:>6.2}", ours.millis / theirs.millis)?,
-        _ => write!(out, " {:>6}", "")?,
-    }
-    writeln!(out, "  {text}")?;
-    out.flush()?;
-    Ok(())
-}
-
-/// The geometric mean of the times' ratios, and the most memory of both.
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn print_summary(
-    out: &mut impl Write,
-    candidates: &[Candidate],
-    ratios: &[f64],
-    peaks: &[u64],
-) -> anyhow::Result<()> {
-    if !ratios.is_empty() {
-        let logarithms: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
-        let mean = (logarithms / ratios.len() as f64).exp();
-        writeln!(
-            out,
-            "firewatch / prometheus, geometric mean of times: {mean:.3}"
-        )?;
-    }
-    for (candidate, peak) in candidates.iter().zip(peaks) {
-        writeln!(
-            out,
-            "{}: at most {:.1} MiB of anonymous memory",
-            candidate.name,
-            mebibytes(*peak)
-        )?;
-    }
-    if let [ours, theirs] = peaks {
-        let ratio = *ours as f64 / *theirs as f64;
-        writeln!(out, "firewatch / prometheus, most memory: {ratio:.3}")?;
+    writeln!(out, " ÷ prometheus | query |")?;
+    writeln!(
+        out,
+        "| --- | --- |{} ---: | --- |",
+        " ---: |".repeat(all.len())
+    )?;
+    for (place, (number, kind, text)) in queries.iter().enumerate() {
+        write!(out, "| {number} | {} |", kind.name())?;
+        for (_, measured) in all {
+            write!(out, " {:.2} |", measured[place].millis)?;
+        }
+        match ratio(all, Kind::Prometheus, place) {
+            Some(ratio) => write!(out, " {ratio:.2} |")?,
+            None => write!(out, " |")?,
+        }
+        writeln!(out, " `{}` |", text.replace('|', "\\|"))?;
     }
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+/// The time of Firewatch as part of that of a peer.
+fn ratio(all: &OfServers, peer: Kind, place: usize) -> Option<f64> {
+    let (ours, theirs) = (of(all, Kind::Firewatch, place)?, of(all, peer, place)?);
+    Some(ours.millis / theirs.millis)
+}
+
+fn print_slower(out: &mut impl Write, queries: &[Query], all: &OfServers) -> anyhow::Result<()> {
+    let slower: Vec<String> = queries
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| {
+            let noticed = of(all, Kind::Firewatch, *place).is_some_and(|m| m.millis > NOTICED_MS);
+            noticed && ratio(all, Kind::Prometheus, *place).is_some_and(|ratio| ratio > 1.0)
+        })
+        .map(|(_, (number, _, _))| number.to_string())
+        .collect();
+    let slower = match slower.as_slice() {
+        [] => "none".to_owned(),
+        slower => slower.join(", "),
+    };
+    writeln!(
+        out,
+        "\nabove {NOTICED_MS} ms and slower than prometheus: {slower}"
+    )?;
+    Ok(())
+}
+
+/// Answers of Firewatch that are not those of Prometheus, and numbers of those of VictoriaMetrics.
+fn differences(queries: &[Query], all: &OfServers) -> (Vec<String>, String) {
+    let (mut wrong, mut other) = (Vec::new(), String::new());
+    for (place, (number, _, text)) in queries.iter().enumerate() {
+        let Some(expected) = of(all, Kind::Prometheus, place) else {
+            continue;
+        };
+        let differs = |kind| {
+            let measured = of(all, kind, place)?;
+            compare(&measured.answer, &expected.answer).err()
+        };
+        if let Some(error) = differs(Kind::Firewatch) {
+            wrong.push(format!("{text}: {error:#}"));
+        }
+        if differs(Kind::VictoriaMetrics).is_some() {
+            other.push_str(&format!("{number} "));
+        }
+    }
+    (wrong, other)
+}
+
+fn figures(load: &Load, all: &OfServers) -> Vec<Figure> {
+    let name = |what: &str| format!("query, {} × {} samples: {what}", load.series, load.steps);
+    let mut times = Figure::new(name("geometric mean of times"), "ms").goals(0.25, 0.5);
+    let mut peaks = Figure::new(name("most anonymous memory"), "MiB").goal_of_prometheus(0.3);
+    for (kind, measured) in all {
+        times.add(*kind, geometric_mean(measured));
+        let peak = measured.iter().map(|measured| measured.peak_bytes).max();
+        peaks.add(*kind, mebibytes(peak.unwrap_or(0)));
+    }
+    vec![times, peaks]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of queries")]
+fn geometric_mean(measured: &[Measured]) -> f64 {
+    let logarithms: f64 = measured.iter().map(|measured| measured.millis.ln()).sum();
+    (logarithms / measured.len() as f64).exp()
 }
