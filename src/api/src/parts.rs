@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, SharedClock, SharedStopwatch};
 use model::{Labels, PromDuration, Timestamp};
-use storage::{Appender, Queryable};
+use storage::{Appender, Queryable, StatusSource};
 
 pub use crate::query::active::ActiveQueries;
 pub use crate::query::log::QueryLog;
@@ -120,6 +120,8 @@ pub struct Storage {
     pub queryable: Arc<dyn Queryable>,
     /// The writer.
     pub appender: Arc<dyn Appender>,
+    /// What tells about the head.
+    pub status: Arc<dyn StatusSource>,
 }
 
 /// A place for storage that is opened after HTTP has started. Clones share it.

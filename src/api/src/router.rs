@@ -133,6 +133,7 @@ fn api_routes(routes: Routes, parts: &Parts) -> Routes {
         )
         .add(api("/api/v1/status/flags", GET), status::flags, parts)
         .add(api("/api/v1/status/config", GET), status::config, parts)
+        .add(api("/api/v1/status/tsdb", GET), status::tsdb, parts)
         .add(api("/api/v1/write", POST), write::write, &writer)
 }
 

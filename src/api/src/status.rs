@@ -1,5 +1,7 @@
 //! `status/…` and `/version`: what was built, how it runs, how it was configured.
 
+mod tsdb;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -8,6 +10,7 @@ use crate::envelope::{success, text_response};
 use crate::json::Object;
 use crate::params::format_rfc3339;
 use crate::parts::{BuildInfo, Parts};
+pub(crate) use tsdb::tsdb;
 
 /// What was built. Grafana reads it to learn which server it talks to.
 pub(crate) async fn build_info(State(parts): State<Parts>) -> Response {

@@ -8,6 +8,7 @@
 //! in their name work in every spelling, a lone surrogate (`\x{D800}`) never matches, and a
 //! program is also too large if the engine's automaton is.
 
+mod automaton;
 mod captures;
 mod error;
 mod parse;
@@ -22,6 +23,7 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Input, meta};
 use regex_syntax::hir::{Hir, Look};
 
+pub use automaton::{Automaton, State};
 pub use captures::Captures;
 pub use error::{Error, ErrorKind};
 use parse::{DotMode, Parsed, parse};
@@ -55,6 +57,7 @@ struct Inner {
     search: Search,
     matches_empty: bool,
     engine: OnceLock<Option<meta::Regex>>,
+    automaton: OnceLock<Option<Automaton>>,
 }
 
 /// How the user's expression becomes the whole one.
@@ -166,6 +169,7 @@ impl Regex {
             search: Search::for_expression(&parsed.hir),
             matches_empty: false,
             engine,
+            automaton: OnceLock::new(),
         };
         let matches_empty = inner.is_match("");
         Ok(Self {
@@ -272,6 +276,23 @@ impl Regex {
     /// Returns a text that every match starts with; it is empty if the expression is not anchored.
     pub fn prefix(&self) -> &str {
         self.inner.plan.prefix()
+    }
+
+    /// Returns the automaton of a label matcher's expression, if no cheaper test decides and its
+    /// tables stay small. The first call builds it.
+    pub fn automaton(&self) -> Option<&Automaton> {
+        let inner = &self.inner;
+        if inner.form != Form::LabelMatcher || !matches!(inner.plan, Plan::Engine(_)) {
+            return None;
+        }
+        let build = || Automaton::build(&parse_form(&inner.pattern, &inner.form).ok()?.hir);
+        inner.automaton.get_or_init(build).as_ref()
+    }
+
+    /// Tells whether it is known that every text but the empty one matches, as for an anchored
+    /// `.+`.
+    pub fn is_match_non_empty(&self) -> bool {
+        matches!(self.inner.plan, Plan::NonEmpty)
     }
 
     /// Tells whether it is known that every text matches, as for an anchored `.*`.

@@ -109,6 +109,14 @@ proptest! {
         if want {
             prop_assert!(haystack.starts_with(regex.prefix()));
         }
+        if let Some(automaton) = regex.automaton() {
+            let mut state = automaton.start();
+            for byte in haystack.bytes() {
+                prop_assert!(!(want && automaton.is_dead(state)));
+                state = automaton.next(state, byte);
+            }
+            prop_assert_eq!(automaton.accepts(state), want);
+        }
     }
 
     #[test]

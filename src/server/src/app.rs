@@ -186,6 +186,7 @@ impl App {
         self.parts.storage.set(Storage {
             queryable,
             appender,
+            status: Arc::<Tsdb>::clone(&storage),
         });
         self.start_scraping(storage)?;
         self.reloader

@@ -8,6 +8,7 @@ pub mod memory;
 pub mod points;
 pub mod read;
 pub mod state;
+pub mod status;
 pub mod summary;
 
 pub use append::{
@@ -21,4 +22,5 @@ pub use read::{
     ChunkCursor, ChunkSummary, Columns, Querier, Queryable, SelectHints, SeriesSet, WriteGeneration,
 };
 pub use state::{StateChange, StateEntry, StateError, StateStore};
+pub use status::{Cardinality, HeadStatus, LargestCounts, StatusSource};
 pub use summary::ValueSummary;

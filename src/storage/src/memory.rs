@@ -4,6 +4,7 @@
 
 mod series;
 mod state;
+mod status;
 mod view;
 
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use kv::Kv;
 use model::{TimeRange, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use storage::state::StateEntry;
-use storage::{StateChange, StateError, StateStore, WriteGeneration};
+use storage::{HeadStatus, StateChange, StateError, StateStore, StatusSource, WriteGeneration};
 
 use crate::catalog::Catalog;
 use crate::commit::Committer;
@@ -310,6 +310,23 @@ impl Engine {
                 tracing::error!(error = %base::report(&error), "storage upkeep failed");
             }
         }
+    }
+}
+
+impl StatusSource for Tsdb {
+    fn head_status(&self, limit: usize) -> HeadStatus {
+        let mut status = HeadStatus {
+            cardinality: self.engine.index.read().cardinality(limit),
+            ..HeadStatus::default()
+        };
+        self.engine.head.for_each_shard(|_, shard| {
+            status.chunks += shard.chunks() as u64;
+            status.time = match (status.time, shard.time()) {
+                (Some(a), Some(b)) => Some(TimeRange::new(a.start.min(b.start), a.end.max(b.end))),
+                (a, b) => a.or(b),
+            };
+        });
+        status
     }
 }
 

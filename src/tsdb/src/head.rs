@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::{Histogram, Timestamp};
+use model::{Histogram, TimeRange, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 use storage::PointValue;
 
@@ -435,6 +435,21 @@ impl Shard {
         let open = self.series.iter().filter(|head| !head.open.is_empty());
         let open = open.map(|head| head.first_commit);
         open.chain(self.full().map(|full| full.first_commit)).min()
+    }
+
+    /// From the oldest to the newest sample that is not sealed.
+    pub(crate) fn time(&self) -> Option<TimeRange> {
+        let open = self.series.iter().filter(|head| !head.open.is_empty());
+        let open = open.filter_map(|head| Some((head.open.first_timestamp()?, head.published_ms)));
+        let full = self.full().filter_map(|full| {
+            let chunk = &full.chunk;
+            Some((chunk.first_timestamp()?, chunk.last_timestamp()?))
+        });
+        let (start, end) = open
+            .chain(full)
+            .reduce(|(start, end), (first, last)| (start.min(first), end.max(last)))?;
+        let (start, end) = (Timestamp::from_millis(start), Timestamp::from_millis(end));
+        Some(TimeRange::new(start, end))
     }
 
     /// How many chunks are not sealed.

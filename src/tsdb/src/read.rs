@@ -1,5 +1,6 @@
 //! Reading: matchers to series, and the newest stored sample of one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chunkenc::{ChunkKind, HistogramChunk};
@@ -7,9 +8,11 @@ use model::{Matcher, TimeRange};
 use roaring::RoaringBitmap;
 use storage::{Querier, Queryable, SelectHints, SeriesSet, StorageError, WriteGeneration};
 
+use crate::catalog::Catalog;
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
 use crate::head::NewestValue;
+use crate::index::LabelReader;
 use crate::keys;
 use crate::partition::Partition;
 use crate::series_set::EngineSeriesSet;
@@ -35,20 +38,9 @@ struct EngineQuerier {
 }
 
 impl EngineQuerier {
-    /// Series that pass, and may have samples in range.
-    fn matching(&self, matchers: &[Matcher]) -> (RoaringBitmap, Vec<Partition>) {
-        let index = self.engine.index.read();
-        if self.range.start > self.range.end {
-            return (RoaringBitmap::new(), Vec::new());
-        }
-        let partitions = index
-            .partitions(self.range)
-            .map(|(partition, _)| partition)
-            .collect();
-        (
-            index.select(matchers, index.present_in(self.range)),
-            partitions,
-        )
+    /// Whether no instant is in range.
+    fn is_empty(&self) -> bool {
+        self.range.start > self.range.end
     }
 }
 
@@ -58,7 +50,15 @@ impl Querier for EngineQuerier {
         matchers: &[Matcher],
         _hints: SelectHints,
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
-        let (ids, partitions) = self.matching(matchers);
+        let (ids, partitions) = if self.is_empty() {
+            (RoaringBitmap::new(), Vec::new())
+        } else {
+            let index = self.engine.index.read();
+            let partitions = index.partitions(self.range);
+            let partitions = partitions.map(|(partition, _)| partition).collect();
+            let ids = index.select(matchers, self.range, &self.engine.catalog);
+            (ids, partitions)
+        };
         let mut series = self.engine.catalog.get_many(ids.iter());
         // The order of the chunks' keys: the same data gives the same order.
         series.sort_unstable_by_key(|(id, entry)| (entry.metric, *id));
@@ -69,13 +69,36 @@ impl Querier for EngineQuerier {
     }
 
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        let (ids, _) = self.matching(matchers);
-        Ok(self.engine.index.read().label_names(&ids))
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let index = self.engine.index.read();
+        Ok(index.label_names(matchers, self.range, &self.engine.catalog))
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
-        let (ids, _) = self.matching(matchers);
-        Ok(self.engine.index.read().label_values(name, &ids))
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let index = self.engine.index.read();
+        Ok(index.label_values(name, (matchers, self.range), &self.engine.catalog))
+    }
+}
+
+impl LabelReader for Catalog {
+    fn retain(&self, series: &mut RoaringBitmap, matcher: &Matcher) {
+        let passing = self
+            .get_many(series.iter())
+            .into_iter()
+            .filter(|(_, entry)| matcher.matches(entry.labels.value_or_empty(matcher.name())));
+        *series = passing.map(|(id, _)| id).collect();
+    }
+
+    fn values(&self, series: &RoaringBitmap, name: &str) -> BTreeSet<String> {
+        let entries = self.get_many(series.iter()).into_iter();
+        entries
+            .filter_map(|(_, entry)| Some(entry.labels.get(name)?.to_owned()))
+            .collect()
     }
 }
 

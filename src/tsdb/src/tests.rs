@@ -14,7 +14,7 @@ use kv::{KvOptions, WalSync};
 use model::{Labels, Matcher, PromDuration, TimeRange, Timestamp};
 use storage::{
     AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender as _, Columns, Durability,
-    Queryable as _, Sample, SelectHints, SeriesKey, contract,
+    Queryable as _, Sample, SelectHints, SeriesKey, StatusSource as _, contract,
 };
 
 use crate::{Background, Tsdb, TsdbOptions};
@@ -383,4 +383,21 @@ fn concurrent_writers_lose_nothing() {
             assert_eq!(points.len(), 200, "{labels}");
         }
     }
+}
+
+#[test]
+fn the_head_tells_its_figures() {
+    let bench = Bench::new();
+    assert_eq!(bench.tsdb.head_status(10), storage::HeadStatus::default());
+    bench
+        .append(&metric("a"), &every_15s(START_MS - 60_000, 4))
+        .unwrap();
+    bench
+        .append(&metric("b"), &every_15s(START_MS - 45_000, 2))
+        .unwrap();
+    let status = bench.tsdb.head_status(1);
+    assert_eq!((status.cardinality.series, status.chunks), (2, 2));
+    let at = |millis| Timestamp::from_millis(START_MS + millis);
+    assert_eq!(status.time, Some(TimeRange::new(at(-60_000), at(-15_000))));
+    assert_eq!(status.cardinality.series_by_metric.len(), 1);
 }

@@ -61,11 +61,12 @@ impl Fixture {
 
     fn new(phase: Phase, change: impl FnOnce(&mut Settings)) -> Self {
         let storage = Self::data();
-        let queryable = Arc::clone(&storage);
+        let (queryable, appender) = (Arc::clone(&storage), Arc::clone(&storage));
         Self::on(
             Storage {
                 queryable,
-                appender: storage,
+                appender,
+                status: storage,
             },
             phase,
             change,
@@ -93,6 +94,7 @@ impl Fixture {
         let storage = Storage {
             queryable,
             appender: Arc::new(MemoryStorage::new()),
+            status: Arc::new(MemoryStorage::new()),
         };
         Self::on(storage, Phase::Ready, |settings| {
             settings.query_max_concurrency = 1
