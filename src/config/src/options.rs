@@ -116,7 +116,8 @@ pub struct StaticConfig {
 pub struct StorageConfig {
     /// How long samples are kept; the flag or its default holds where the file says nothing.
     pub retention_time: Option<PromDuration>,
-    /// How far behind the newest sample of its series a sample may be.
+    /// How far behind the newest sample of all series a sample may be; zero takes none that is
+    /// older than others of its series.
     pub out_of_order_time_window: PromDuration,
 }
 

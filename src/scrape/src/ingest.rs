@@ -9,8 +9,8 @@ use exposition::{Entry, Format, Parser, SeriesLine, parse_series};
 use model::{Labels, PromDuration, Timestamp};
 use net::{BodyError, HttpError};
 use storage::{
-    AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, Rejected,
-    Sample, SeriesKey, SeriesRef,
+    AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, OutOfOrder,
+    Rejected, Sample, SeriesKey, SeriesRef,
 };
 
 use crate::cache::{EntryId, SeriesCache, Sighting};
@@ -227,7 +227,11 @@ impl TargetState {
     ) {
         let mut stale = stale;
         loop {
-            let mut request = AppendRequest::default();
+            let mut request = AppendRequest {
+                // As upstream: what has ended must not appear between samples of what goes on.
+                out_of_order: OutOfOrder::Refuse,
+                ..AppendRequest::default()
+            };
             for reference in stale {
                 let value = model::stale_nan();
                 request.push(SeriesKey::Ref(*reference), [Sample { timestamp, value }]);
@@ -353,8 +357,10 @@ fn count_rejected(context: &Ingestion, rejected: Rejected) {
         out_of_order,
         duplicate,
         out_of_bounds,
+        too_old,
         ..
     } = rejected;
+    let out_of_bounds = out_of_bounds + too_old;
     let metrics = &context.metrics;
     metrics.out_of_order.add(out_of_order);
     metrics.duplicate_timestamp.add(duplicate);

@@ -182,6 +182,7 @@ impl App {
         self.http = web::serve(bound, self.parts.clone(), &self.http_stop, &self.options)?;
         let storage = self.open_storage().await?;
         self.storage = Some(Arc::clone(&storage));
+        self.reloader.storage_is_open(&storage);
         let (queryable, appender) = (Arc::clone(&storage), Arc::clone(&storage));
         self.parts.storage.set(Storage {
             queryable,
@@ -202,6 +203,12 @@ impl App {
         let path = self.options.storage_path.join(ENGINE_FOLDER);
         let options = TsdbOptions {
             retention: Some(self.retention),
+            out_of_order_window: self
+                .reloader
+                .loaded()
+                .config
+                .storage
+                .out_of_order_time_window,
             kv: KvOptions {
                 wal_sync: self.options.wal_sync,
                 ..KvOptions::default()

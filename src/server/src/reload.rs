@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use api::{QueryLog, ReloadError};
 use arc_swap::ArcSwap;
@@ -11,6 +11,7 @@ use base::metrics::{Gauge, Registry};
 use base::{CpuPool, PoolError, SharedClock};
 use config::{Config, ConfigError};
 use model::Timestamp;
+use tsdb::Tsdb;
 
 use crate::scraping::Scraping;
 
@@ -88,6 +89,8 @@ pub(crate) struct Reloader {
     loaded: ArcSwap<Loaded>,
     scraping: Scraping,
     query_log: QueryLog,
+    /// Set when storage is open.
+    storage: OnceLock<Weak<Tsdb>>,
     /// Files are read and opened there.
     pool: CpuPool,
     /// One reload at a time.
@@ -128,6 +131,7 @@ impl Reloader {
             loaded,
             scraping,
             query_log,
+            storage: OnceLock::new(),
             pool,
             turn,
             succeeded,
@@ -138,6 +142,12 @@ impl Reloader {
     /// What is in force.
     pub(crate) fn loaded(&self) -> Arc<Loaded> {
         self.loaded.load_full()
+    }
+
+    /// From here on settings of storage are applied, too.
+    pub(crate) fn storage_is_open(&self, storage: &Arc<Tsdb>) {
+        // It is opened once.
+        let _first = self.storage.set(Arc::downgrade(storage));
     }
 
     /// Applies what was loaded at start.
@@ -187,6 +197,9 @@ impl Reloader {
     /// Nothing of this can fail.
     fn apply(&self, config: Arc<Config>) {
         self.scraping.apply(&config);
+        if let Some(storage) = self.storage.get().and_then(Weak::upgrade) {
+            storage.set_out_of_order_window(config.storage.out_of_order_time_window);
+        }
         let at = self.clock.now();
         self.loaded.store(Arc::new(Loaded {
             config,

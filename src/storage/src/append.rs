@@ -73,6 +73,18 @@ pub struct AppendSeries<'a> {
     pub histograms: Range<u32>,
 }
 
+/// Whether a request's samples are taken where they are older than what their series has, as far as
+/// the engine takes such samples at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutOfOrder {
+    /// Inside the engine's window.
+    #[default]
+    Accept,
+    /// Never: results of rules, and stale markers of what has ended. Source: upstream
+    /// `RejectOutOfOrder` of `storage.AppendV2Options`.
+    Refuse,
+}
+
 /// A whole request: series, and columns with all their samples.
 #[derive(Clone, Debug, Default)]
 pub struct AppendRequest<'a> {
@@ -87,6 +99,8 @@ pub struct AppendRequest<'a> {
     pub histograms: Vec<HistogramSample>,
     /// As `start_timestamps`, for `histograms`.
     pub histogram_start_timestamps: Vec<i64>,
+    /// What becomes of samples that are older than others of their series.
+    pub out_of_order: OutOfOrder,
 }
 
 impl<'a> AppendRequest<'a> {
@@ -139,6 +153,8 @@ pub struct Rejected {
     pub duplicate: u64,
     /// Too far in the future or before retention.
     pub out_of_bounds: u64,
+    /// Older than what is taken out of order.
+    pub too_old: u64,
     /// Histograms with more than [`model::histogram::MAX_HISTOGRAM_PARTS`].
     pub too_large: u64,
     /// Samples of series whose labels form no set. Skipped under either policy, as upstream does.

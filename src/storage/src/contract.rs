@@ -5,6 +5,7 @@ mod append;
 mod entry;
 mod fixture;
 mod histogram;
+mod order;
 mod read;
 mod state;
 
@@ -134,6 +135,38 @@ pub const HISTOGRAM_CHECKS: &[(&str, Check)] = &[
     (
         "start timestamps are kept",
         histogram::start_timestamps_are_kept,
+    ),
+];
+
+/// Checks of engines that take samples out of order, by name: the window of the engine is an hour.
+pub const OUT_OF_ORDER_CHECKS: &[(&str, Check)] = &[
+    (
+        "late samples take their place",
+        order::late_samples_take_their_place,
+    ),
+    (
+        "the window reaches back from the newest sample",
+        order::the_window_reaches_back_from_the_newest_sample,
+    ),
+    (
+        "the first of two late samples stays",
+        order::the_first_of_two_late_samples_stays,
+    ),
+    (
+        "requests may refuse late samples",
+        order::requests_may_refuse_late_samples,
+    ),
+    (
+        "late samples may be of any kind",
+        order::late_samples_may_be_of_any_kind,
+    ),
+    (
+        "late samples are in chunks without overlap",
+        order::late_samples_are_in_chunks_without_overlap,
+    ),
+    (
+        "late samples change the generation",
+        order::late_samples_change_the_generation,
     ),
 ];
 

@@ -59,6 +59,14 @@ pub enum AppendError {
         /// The sample's time.
         at: Timestamp,
     },
+    /// The sample is older than what is taken out of order.
+    #[error("too old sample")]
+    TooOld {
+        /// The sample's time.
+        at: Timestamp,
+        /// The oldest time that is taken.
+        from: Timestamp,
+    },
     /// The histogram is larger than engines keep: upstream has no such bound.
     #[error("histogram has {parts} buckets, spans and bounds, over the limit of {limit}")]
     HistogramTooLarge {
@@ -92,6 +100,7 @@ impl AppendError {
             Self::OutOfOrder { .. }
             | Self::DuplicateForTimestamp { .. }
             | Self::OutOfBounds { .. }
+            | Self::TooOld { .. }
             | Self::HistogramTooLarge { .. }
             | Self::InvalidLabels(_)
             | Self::UnknownSeries => ErrorKind::BadData,

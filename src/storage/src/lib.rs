@@ -13,7 +13,7 @@ pub mod summary;
 
 pub use append::{
     AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
-    HistogramSample, PendingAppend, Rejected, Sample, SeriesKey, SeriesRef,
+    HistogramSample, OutOfOrder, PendingAppend, Rejected, Sample, SeriesKey, SeriesRef,
 };
 pub use error::{AppendError, StorageError};
 pub use memory::{MemoryChunks, MemoryStorage};

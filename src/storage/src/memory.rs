@@ -11,17 +11,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use model::{Labels, TimeRange};
+use model::{Labels, PromDuration, TimeRange, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::append::{
-    AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, PendingAppend,
-    Rejected, SeriesKey, SeriesRef,
+    AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, OutOfOrder,
+    PendingAppend, Rejected, SeriesKey, SeriesRef,
 };
 use crate::error::{AppendError, StorageError};
 use crate::read::{Querier, Queryable, WriteGeneration};
 use crate::state::StateEntry;
-use series::MemorySeries;
+use series::{Late, MemorySeries};
 use view::MemoryQuerier;
 
 /// Length of the ranges of time that have a write generation of their own: two hours.
@@ -67,6 +67,10 @@ struct Data {
     /// range changes with every write inside.
     generations: BTreeMap<i64, u64>,
     generation: u64,
+    /// How far behind the newest sample a sample may be; zero takes nothing out of order.
+    window: PromDuration,
+    /// Newest time of all samples.
+    newest: Option<Timestamp>,
 }
 
 impl MemoryStorage {
@@ -89,12 +93,18 @@ impl MemoryStorage {
         }
     }
 
+    /// From now on samples may be this far behind the newest one of all series.
+    pub fn set_out_of_order_window(&self, window: PromDuration) {
+        self.data.write().window = window;
+    }
+
     /// Removes all samples and series; state stays. References from before become invalid.
     pub fn clear(&self) {
         let mut data = self.data.write();
         let touched: Vec<i64> = data.generations.keys().copied().collect();
         data.series.clear();
         data.by_labels.clear();
+        data.newest = None;
         data.generation += 1;
         let generation = data.generation;
         for partition in touched {
@@ -126,8 +136,9 @@ impl Appender for MemoryStorage {
         let mut changed = data.clone();
         changed.generation += 1;
         let mut outcome = AppendOutcome::default();
+        let late = data.late(request.out_of_order);
         for series in &request.series {
-            let reference = changed.append_series(request, series, policy, &mut outcome)?;
+            let reference = changed.append_series((request, late), series, policy, &mut outcome)?;
             outcome.refs.push(reference);
         }
         *data = changed;
@@ -169,7 +180,7 @@ impl Data {
     /// Applies one series of a request. The caller throws `self` away after an error.
     fn append_series(
         &mut self,
-        request: &AppendRequest<'_>,
+        (request, late): (&AppendRequest<'_>, Late),
         series: &AppendSeries<'_>,
         policy: AppendPolicy,
         outcome: &mut AppendOutcome,
@@ -180,8 +191,9 @@ impl Data {
             return Ok(None);
         };
         for point in points {
-            match Arc::make_mut(&mut self.series[index]).append(point) {
+            match Arc::make_mut(&mut self.series[index]).append(point, late) {
                 Ok(()) => {
+                    self.newest = self.newest.max(Some(point.timestamp));
                     outcome.appended += 1;
                     let partition = partition_of(point.timestamp.as_millis());
                     self.generations.insert(partition, self.generation);
@@ -191,6 +203,19 @@ impl Data {
             }
         }
         Ok(Some(SeriesRef::new(index as u64)))
+    }
+
+    /// What holds for a request that begins now. Source: upstream `tsdb/head_append.go`.
+    fn late(&self, order: OutOfOrder) -> Late {
+        if self.window <= PromDuration::ZERO {
+            return Late::Refused;
+        }
+        let newest = self.newest.unwrap_or(Timestamp::MIN);
+        let from = newest.saturating_sub(self.window);
+        match order {
+            OutOfOrder::Accept => Late::From(from),
+            OutOfOrder::Refuse => Late::RefusedFrom(from),
+        }
     }
 
     /// Position of the series that `key` names, created if it is new; `None` for invalid labels.
@@ -232,6 +257,7 @@ impl Data {
 fn count_rejected(refused: &AppendError, rejected: &mut Rejected) {
     match refused {
         AppendError::DuplicateForTimestamp { .. } => rejected.duplicate += 1,
+        AppendError::TooOld { .. } => rejected.too_old += 1,
         AppendError::HistogramTooLarge { .. } => rejected.too_large += 1,
         _ => rejected.out_of_order += 1,
     }

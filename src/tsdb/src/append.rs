@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use model::{Histogram, PromDuration, Timestamp};
+use model::Histogram;
 use storage::{
     AppendError, AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
     PendingAppend, Point, PointValue, Points, Rejected, Sample, SeriesRef,
@@ -14,11 +14,8 @@ use crate::commit::Block;
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
 use crate::head::{HeadSeries, LockedShards, Newest, Persisted};
-use crate::partition::Partition;
+use crate::order::{Bounds, Verdict, judge};
 use crate::rows::Rows;
-
-/// Samples further ahead of the clock are refused. Source: upstream `scrape` and remote write.
-const MAX_FUTURE: PromDuration = PromDuration::from_secs(10 * 60);
 
 impl Appender for Tsdb {
     fn append(
@@ -29,12 +26,6 @@ impl Appender for Tsdb {
     ) -> Result<PendingAppend, AppendError> {
         self.engine().append(request, policy, durability)
     }
-}
-
-/// Times that samples may have.
-struct Bounds {
-    oldest: Timestamp,
-    newest: Timestamp,
 }
 
 /// What has been accepted so far, and how to take it back.
@@ -55,14 +46,6 @@ struct Undo {
     newest: Newest,
     reserved_ms: i64,
     reserved_value: f64,
-}
-
-/// What to do with one sample.
-enum Verdict {
-    New,
-    /// The series has exactly this sample already.
-    Repeated,
-    Refused(AppendError),
 }
 
 /// A series of the request was removed between its look-up and its lock.
@@ -103,7 +86,7 @@ impl Engine {
         policy: AppendPolicy,
         durability: Durability,
     ) -> Result<Result<PendingAppend, SeriesRemoved>, AppendError> {
-        let bounds = self.bounds();
+        let bounds = self.bounds(request.out_of_order);
         let ids = || resolution.iter().filter_map(|id| id.as_ref().ok().copied());
         let mut locked = self.head.lock(ids());
         let mut acceptance = Acceptance {
@@ -135,7 +118,7 @@ impl Engine {
             if let Err(error) = outcome {
                 acceptance.undo(&mut locked);
                 self.note_refusal();
-                self.metrics.count_refusal(&error);
+                self.metrics.append.count_refusal(&error);
                 return Err(error);
             }
         }
@@ -167,7 +150,7 @@ impl Engine {
                 .map(|id| reference(id.as_ref().ok()))
                 .collect(),
         };
-        self.metrics.count(&outcome, rows.histograms() as u64);
+        self.metrics.append.count(&outcome, &rows);
         if outcome.rejected != Rejected::default() {
             self.note_refusal();
         }
@@ -226,18 +209,6 @@ impl Engine {
         }
     }
 
-    fn bounds(&self) -> Bounds {
-        let now = self.clock.now();
-        let oldest = match self.options.retention {
-            Some(retention) => now.saturating_sub(retention),
-            None => Timestamp::MIN,
-        };
-        Bounds {
-            oldest,
-            newest: now.saturating_add(MAX_FUTURE),
-        }
-    }
-
     /// Looks up the series' newest stored sample, once after a restart: its value only when a
     /// sample of the same time asks for it.
     fn know_newest(
@@ -268,12 +239,13 @@ impl Acceptance {
         &mut self,
         (id, head): (u32, &mut HeadSeries),
         points: impl Iterator<Item = Point<'a>>,
-        bounds: &Bounds,
+        bounds: &Bounds<'_>,
         policy: AppendPolicy,
     ) -> Result<(), AppendError> {
         for point in points {
             match judge(head, &point, bounds) {
                 Verdict::New => self.take(id, head, &point),
+                Verdict::Late => self.take_late(id, head, &point),
                 Verdict::Repeated => self.repeated += 1,
                 Verdict::Refused(error) => {
                     if let ControlFlow::Break(error) = self.refuse(error, policy) {
@@ -285,8 +257,23 @@ impl Acceptance {
         Ok(())
     }
 
+    /// Takes a sample that leaves the newest one of its series as it is.
+    #[cold]
+    fn take_late(&mut self, id: u32, head: &mut HeadSeries, point: &Point<'_>) {
+        self.note_undo(id, head);
+        head.pending += 1;
+        self.rows.push_late(id, point);
+    }
+
     #[inline]
     fn take(&mut self, id: u32, head: &mut HeadSeries, point: &Point<'_>) {
+        self.note_undo(id, head);
+        head.reserve(point.timestamp.as_millis(), point.value);
+        self.rows.push(id, point);
+    }
+
+    #[inline]
+    fn note_undo(&mut self, id: u32, head: &HeadSeries) {
         self.undo.push(Undo {
             series: id,
             newest: head.newest,
@@ -297,8 +284,6 @@ impl Acceptance {
             self.undo_histograms
                 .extend(head.reserved_histogram().cloned());
         }
-        head.reserve(point.timestamp.as_millis(), point.value);
-        self.rows.push(id, point);
     }
 
     fn refuse(&mut self, error: AppendError, policy: AppendPolicy) -> ControlFlow<AppendError> {
@@ -308,6 +293,7 @@ impl Acceptance {
         match error {
             AppendError::DuplicateForTimestamp { .. } => self.rejected.duplicate += 1,
             AppendError::OutOfBounds { .. } => self.rejected.out_of_bounds += 1,
+            AppendError::TooOld { .. } => self.rejected.too_old += 1,
             AppendError::HistogramTooLarge { .. } => self.rejected.too_large += 1,
             _ => self.rejected.out_of_order += 1,
         }
@@ -325,32 +311,6 @@ impl Acceptance {
                 .series(undo.series)
                 .unreserve(undo.newest, reserved, histogram);
         }
-    }
-}
-
-#[inline]
-fn judge(head: &HeadSeries, point: &Point<'_>, bounds: &Bounds) -> Verdict {
-    if let Err(error) = point.value.check_size() {
-        return Verdict::Refused(error);
-    }
-    let at = point.timestamp;
-    if at < bounds.oldest || at > bounds.newest || Partition::of(at).is_none() {
-        return Verdict::Refused(AppendError::OutOfBounds { at });
-    }
-    let newest = match head.newest {
-        Newest::Unknown | Newest::None => return Verdict::New,
-        Newest::Time | Newest::Float | Newest::Histogram => {
-            Timestamp::from_millis(head.reserved_ms)
-        }
-    };
-    if at > newest {
-        Verdict::New
-    } else if at < newest {
-        Verdict::Refused(AppendError::OutOfOrder { at, newest })
-    } else if head.repeats(point.value) {
-        Verdict::Repeated
-    } else {
-        Verdict::Refused(AppendError::DuplicateForTimestamp { at })
     }
 }
 
@@ -375,25 +335,4 @@ const fn plain_point(sample: &Sample) -> Point<'_> {
 
 fn reference(id: Option<&u32>) -> Option<SeriesRef> {
     id.map(|id| SeriesRef::new(u64::from(*id)))
-}
-
-impl crate::metrics::Metrics {
-    fn count(&self, outcome: &AppendOutcome, histograms: u64) {
-        self.samples_appended
-            .add(outcome.appended.saturating_sub(histograms));
-        self.histograms_appended.add(histograms);
-        self.series_created.add(outcome.created_series);
-        self.out_of_order.add(outcome.rejected.out_of_order);
-        self.duplicate.add(outcome.rejected.duplicate);
-        self.out_of_bounds.add(outcome.rejected.out_of_bounds);
-    }
-
-    fn count_refusal(&self, error: &AppendError) {
-        match error {
-            AppendError::OutOfOrder { .. } => self.out_of_order.inc(),
-            AppendError::DuplicateForTimestamp { .. } => self.duplicate.inc(),
-            AppendError::OutOfBounds { .. } => self.out_of_bounds.inc(),
-            _ => {}
-        }
-    }
 }

@@ -17,13 +17,15 @@ use storage::{HeadStatus, StateChange, StateError, StateStore, StatusSource, Wri
 
 use crate::catalog::Catalog;
 use crate::commit::Committer;
+use crate::disorder::Disorder;
 use crate::error::TsdbError;
 use crate::head::Head;
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::options::{Background, TsdbOptions};
+use crate::order::OrderWindow;
 use crate::partition::Partition;
-use crate::replay::ReplayGate;
+use crate::replay::{ReplayGate, Unreplayed};
 use crate::rows::Rows;
 
 /// So many full chunks wake the upkeep before its interval ends.
@@ -38,6 +40,8 @@ pub(crate) struct Engine {
     pub(crate) catalog: Catalog,
     pub(crate) head: Head,
     pub(crate) index: RwLock<Index>,
+    pub(crate) disorder: Disorder,
+    pub(crate) order: OrderWindow,
     pub(crate) committer: Committer,
     pub(crate) upkeep: Mutex<UpkeepState>,
     /// Closed until the log is replayed.
@@ -100,6 +104,8 @@ impl Tsdb {
             catalog: Catalog::new(rand::random()),
             head: Head::new(),
             index: RwLock::default(),
+            disorder: Disorder::default(),
+            order: OrderWindow::new(options.out_of_order_window),
             committer: Committer::default(),
             upkeep: Mutex::default(),
             replayed: ReplayGate::default(),
@@ -113,12 +119,12 @@ impl Tsdb {
             clock,
             kv,
         });
-        let replay_from = engine.restore()?;
+        let unreplayed = engine.restore()?;
         let tsdb = Self {
             engine,
             threads: Mutex::default(),
         };
-        tsdb.start_threads(replay_from)?;
+        tsdb.start_threads(unreplayed)?;
         Ok(tsdb)
     }
 
@@ -126,9 +132,9 @@ impl Tsdb {
         &self.engine
     }
 
-    fn start_threads(&self, replay_from: u64) -> Result<(), TsdbError> {
+    fn start_threads(&self, unreplayed: Unreplayed) -> Result<(), TsdbError> {
         let engine = Arc::clone(&self.engine);
-        self.start("tsdb-replay", move || engine.run_replay(replay_from))?;
+        self.start("tsdb-replay", move || engine.run_replay(unreplayed))?;
         let engine = Arc::clone(&self.engine);
         self.start("tsdb-commit", move || engine.run_committer())?;
         if let Background::Every(interval) = self.engine.options.background {
@@ -252,7 +258,9 @@ impl Engine {
         let mut generations = self.generations.lock();
         generations.newest += 1;
         let mut last = None;
+        let mut newest_ms = i64::MIN;
         for row in rows {
+            newest_ms = newest_ms.max(row.timestamp_ms);
             let partition = Partition::nearest(Timestamp::from_millis(row.timestamp_ms));
             if last != Some(partition) {
                 let newest = generations.newest;
@@ -260,6 +268,8 @@ impl Engine {
                 last = Some(partition);
             }
         }
+        drop(generations);
+        self.order.note_newest(newest_ms);
     }
 
     /// Remembers that series of a refused request may be without samples.

@@ -1,14 +1,18 @@
 //! The head: for every series its newest sample and its unsealed chunks. Memory only.
 
+mod late;
+
 use std::collections::HashMap;
 
 use model::{Histogram, TimeRange, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
-use storage::PointValue;
+use storage::{Columns, PointValue};
 
 use crate::open::{HeadChunk, Open};
 use crate::partition::Partition;
 use crate::rows::{Extra, Row, Rows};
+
+pub(crate) use late::{FullSlabs, LateSample};
 
 /// Shards of the head; a series belongs to one for ever. A power of two.
 pub(crate) const SHARDS: u32 = 16;
@@ -83,6 +87,7 @@ pub(crate) struct Shard {
     series: Vec<HeadSeries>,
     full: HashMap<u32, Vec<FullChunk>>,
     full_count: usize,
+    late: late::Late,
 }
 
 /// All shards.
@@ -139,18 +144,20 @@ impl Head {
         shard.series.get(slot_of(series))?.open.newest_float()
     }
 
-    /// Unsealed chunks of a series, oldest first.
-    pub(crate) fn snapshot(&self, series: u32) -> Vec<HeadChunk> {
+    /// Unsealed chunks of a series, oldest first, and its samples that came out of order, in parts
+    /// of which the earlier one counts.
+    pub(crate) fn snapshot(&self, series: u32) -> (Vec<HeadChunk>, Vec<Columns>) {
         let shard = self.shards[shard_of(series)].lock();
+        let late = shard.late.snapshot(series);
         let Some(head) = shard.series.get(slot_of(series)) else {
-            return Vec::new();
+            return (Vec::new(), late);
         };
         let full = shard.full.get(&series).map_or(&[][..], Vec::as_slice);
         let mut chunks: Vec<HeadChunk> = full.iter().map(|full| full.chunk.clone()).collect();
         if !head.open.is_empty() {
             chunks.push(head.open.snapshot());
         }
-        chunks
+        (chunks, late)
     }
 
     /// Visits the shards one after the other, each locked while it is visited.
@@ -166,6 +173,12 @@ impl Head {
             .iter()
             .map(|shard| shard.lock().full_count)
             .sum()
+    }
+
+    /// Takes sealed slabs out, the `count` oldest ones of a series.
+    pub(crate) fn remove_late(&self, series: u32, count: usize) {
+        let mut shard = self.shards[shard_of(series)].lock();
+        shard.late.remove_sealed(series, count);
     }
 
     /// Takes sealed chunks out, `count` oldest ones of each series named.
@@ -208,13 +221,19 @@ impl LockedShards<'_> {
     pub(crate) fn publish(&mut self, rows: &Rows, commit: u64) -> Vec<(Partition, u32)> {
         let mut began = Vec::new();
         for row in rows {
+            let extra = rows.extra(row);
+            if extra.is_some_and(|extra| extra.out_of_order) {
+                let series = self.series(row.series);
+                series.pending = series.pending.saturating_sub(1);
+                if self.shard(row.series).late.insert(row, extra, commit) {
+                    began.push((row.partition(), row.series));
+                }
+                continue;
+            }
             let series = self.series(row.series);
-            let full = series.publish(row, rows.extra(row), commit);
+            let full = series.publish(row, extra, commit);
             if series.open.len() == 1 {
-                began.push((
-                    Partition::nearest(Timestamp::from_millis(row.timestamp_ms)),
-                    row.series,
-                ));
+                began.push((row.partition(), row.series));
             }
             if let Some(full) = full {
                 self.shard(row.series).add_full(full);
@@ -434,7 +453,8 @@ impl Shard {
     pub(crate) fn first_unsealed_commit(&self) -> Option<u64> {
         let open = self.series.iter().filter(|head| !head.open.is_empty());
         let open = open.map(|head| head.first_commit);
-        open.chain(self.full().map(|full| full.first_commit)).min()
+        let full = self.full().map(|full| full.first_commit);
+        open.chain(full).chain(self.late.first_commits()).min()
     }
 
     /// From the oldest to the newest sample that is not sealed.
@@ -459,6 +479,7 @@ impl Shard {
             .filter(|head| !head.open.is_empty())
             .count()
             + self.full_count
+            + self.late.len()
     }
 }
 

@@ -10,10 +10,13 @@ pub(crate) const META_FORMAT: &[u8] = b"format";
 pub(crate) const META_REPLAY_FROM: &[u8] = b"replay-from";
 /// Family `Meta`: first series id never given out.
 pub(crate) const META_NEXT_SERIES: &[u8] = b"next-series";
+/// Family `Meta`: newest time of all samples, in milliseconds.
+pub(crate) const META_NEWEST_TIME: &[u8] = b"newest-time";
 
 const COMMIT: u8 = b'c';
 const SEAL: u8 = b's';
 const PRESENCE: u8 = b'p';
+const DISORDER: u8 = b'o';
 
 /// Family `Log`: a commit.
 pub(crate) fn commit(number: u64) -> [u8; 9] {
@@ -44,6 +47,14 @@ pub(crate) fn seal_sequence(key: &[u8]) -> Option<u64> {
     }
 }
 
+/// Reads the bound of [`seal`].
+pub(crate) fn seal_bound_of(key: &[u8]) -> Option<u64> {
+    match key.split_first() {
+        Some((&SEAL, rest)) => rest.first_chunk().copied().map(u64::from_be_bytes),
+        _ => None,
+    }
+}
+
 /// Family `Log`: first key of all seal records, and of those from `bound` on.
 pub(crate) fn seal_bound(bound: u64) -> [u8; 9] {
     numbered(SEAL, bound)
@@ -56,9 +67,7 @@ pub(crate) fn series(id: u32) -> [u8; 4] {
 
 /// Family `Index`: which series have chunks in a partition.
 pub(crate) fn presence(partition: Partition) -> [u8; 5] {
-    let mut key = [PRESENCE; 5];
-    key[1..].copy_from_slice(&partition.to_bytes());
-    key
+    of_partition(PRESENCE, partition)
 }
 
 /// Family `Index`: first key of all presence bitmaps.
@@ -66,8 +75,31 @@ pub(crate) const PRESENCE_PREFIX: &[u8] = &[PRESENCE];
 
 /// Reads [`presence`].
 pub(crate) fn presence_partition(key: &[u8]) -> Option<Partition> {
+    partition_of(PRESENCE, key)
+}
+
+/// Family `Index`: which series have chunks in a partition that came out of order.
+pub(crate) fn disorder(partition: Partition) -> [u8; 5] {
+    of_partition(DISORDER, partition)
+}
+
+/// Family `Index`: first key of all disorder bitmaps.
+pub(crate) const DISORDER_PREFIX: &[u8] = &[DISORDER];
+
+/// Reads [`disorder`].
+pub(crate) fn disorder_partition(key: &[u8]) -> Option<Partition> {
+    partition_of(DISORDER, key)
+}
+
+fn of_partition(kind: u8, partition: Partition) -> [u8; 5] {
+    let mut key = [kind; 5];
+    key[1..].copy_from_slice(&partition.to_bytes());
+    key
+}
+
+fn partition_of(kind: u8, key: &[u8]) -> Option<Partition> {
     match key.split_first() {
-        Some((&PRESENCE, rest)) => rest.try_into().ok().map(Partition::from_bytes),
+        Some((first, rest)) if *first == kind => rest.try_into().ok().map(Partition::from_bytes),
         _ => None,
     }
 }
@@ -82,6 +114,10 @@ fn numbered(kind: u8, number: u64) -> [u8; 9] {
 pub(crate) const CHUNK_KEY_BYTES: usize = 17;
 /// Length of that part of a chunk's key that names partition, metric and series.
 pub(crate) const CHUNK_SERIES_BYTES: usize = 12;
+/// Sequence of chunks that never overlap each other.
+pub(crate) const IN_ORDER: u8 = 0;
+/// Sequence of chunks of samples that came out of order: they may overlap all others.
+pub(crate) const OUT_OF_ORDER: u8 = 1;
 
 /// Family `Chunks`: partition, metric, series, start within the partition, sequence. Neighbours
 /// are the chunks of one series, then the series of one metric.
@@ -89,13 +125,20 @@ pub(crate) fn chunk(
     partition: Partition,
     (metric, series): (u32, u32),
     start: Timestamp,
+    sequence: u8,
 ) -> [u8; CHUNK_KEY_BYTES] {
     let mut key = [0; CHUNK_KEY_BYTES];
     key[..CHUNK_SERIES_BYTES].copy_from_slice(&chunk_series(partition, (metric, series)));
     let offset = start.as_millis().saturating_sub(partition.start_ms());
     let offset = u32::try_from(offset.max(0)).unwrap_or(u32::MAX);
     key[12..16].copy_from_slice(&offset.to_be_bytes());
+    key[16] = sequence;
     key
+}
+
+/// Whether a chunk may overlap others of its series.
+pub(crate) fn is_out_of_order(key: &[u8]) -> bool {
+    key.last().is_some_and(|sequence| *sequence != IN_ORDER)
 }
 
 /// Family `Chunks`: the prefix of all chunks of a series in a partition.

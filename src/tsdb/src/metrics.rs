@@ -1,19 +1,18 @@
 //! What the engine tells about itself. Names are upstream's where the meaning is equal.
 
+mod append;
+
 use base::metrics::{Counter, Gauge, Histogram, Registry};
+
+use append::AppendMetrics;
 
 /// The engine's metrics, registered once.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     pub(crate) head_series: Gauge,
     pub(crate) head_chunks: Gauge,
-    pub(crate) series_created: Counter,
     pub(crate) series_removed: Counter,
-    pub(crate) samples_appended: Counter,
-    pub(crate) histograms_appended: Counter,
-    pub(crate) out_of_order: Counter,
-    pub(crate) duplicate: Counter,
-    pub(crate) out_of_bounds: Counter,
+    pub(crate) append: AppendMetrics,
     pub(crate) chunks_sealed: Counter,
     pub(crate) chunk_bytes: Counter,
     pub(crate) partitions_dropped: Counter,
@@ -37,36 +36,11 @@ impl Metrics {
                 "prometheus_tsdb_head_chunks",
                 "Total number of chunks that are not sealed yet.",
             ),
-            series_created: counter(
-                "prometheus_tsdb_head_series_created_total",
-                "Total number of series created.",
-            ),
             series_removed: counter(
                 "prometheus_tsdb_head_series_removed_total",
                 "Total number of series removed after their last sample expired.",
             ),
-            samples_appended: registry.counter(
-                "prometheus_tsdb_head_samples_appended_total",
-                "Total number of appended samples.",
-                &[("type", "float")],
-            ),
-            histograms_appended: registry.counter(
-                "prometheus_tsdb_head_samples_appended_total",
-                "Total number of appended samples.",
-                &[("type", "histogram")],
-            ),
-            out_of_order: counter(
-                "prometheus_tsdb_out_of_order_samples_total",
-                "Total number of samples refused since they were older than their series.",
-            ),
-            duplicate: counter(
-                "firewatch_tsdb_duplicate_samples_total",
-                "Total number of samples refused since their series had another value at the time.",
-            ),
-            out_of_bounds: counter(
-                "prometheus_tsdb_out_of_bound_samples_total",
-                "Total number of samples refused since they were too new or past retention.",
-            ),
+            append: AppendMetrics::register(registry),
             chunks_sealed: counter(
                 "prometheus_tsdb_head_chunks_removed_total",
                 "Total number of chunks sealed and moved out of the head.",

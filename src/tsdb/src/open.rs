@@ -100,10 +100,12 @@ impl HeadChunk {
             Some(Extra {
                 start_timestamp_ms,
                 histogram: None,
+                ..
             }) => self.append_float(row, *start_timestamp_ms),
             Some(Extra {
                 start_timestamp_ms,
                 histogram: Some(histogram),
+                ..
             }) => self.append_histogram(row.timestamp_ms, *start_timestamp_ms, histogram),
         }
     }

@@ -128,13 +128,36 @@ impl Engine {
             if !key.starts_with(&prefix) {
                 continue;
             }
-            let newest =
-                newest_of(chunk).map_err(|error| TsdbError::corrupt("chunk", error.to_string()))?;
+            let newest = if self.disorder.contains(partition, id) {
+                self.newest_of_all(&prefix)
+            } else {
+                newest_of(chunk).map_err(|error| TsdbError::corrupt("chunk", error.to_string()))
+            }?;
             if newest.is_some() {
                 return Ok(newest);
             }
         }
         Ok(None)
+    }
+
+    /// The newest sample of the chunks below `prefix`, of which the last to begin need not be the
+    /// last to end.
+    fn newest_of_all(&self, prefix: &[u8]) -> Result<Option<(i64, NewestValue)>, TsdbError> {
+        let corrupt = |error: chunkenc::DecodeError| TsdbError::corrupt("chunk", error.to_string());
+        let mut scan = self.kv.scan(kv::Family::Chunks, None);
+        let mut newest: Option<(i64, Vec<u8>)> = None;
+        scan.seek(prefix);
+        while let Some((key, chunk)) = scan.current()? {
+            if !key.starts_with(prefix) {
+                break;
+            }
+            let last = chunkenc::header(chunk).map_err(corrupt)?.last_timestamp;
+            if newest.as_ref().is_none_or(|(newest, _)| *newest < last) {
+                newest = Some((last, chunk.to_vec()));
+            }
+            scan.advance();
+        }
+        newest.map_or(Ok(None), |(_, chunk)| newest_of(&chunk).map_err(corrupt))
     }
 }
 

@@ -10,6 +10,10 @@ use crate::varint;
 const VERSION: u8 = 1;
 /// Of commits with histograms or start timestamps, which stand behind what version 1 has.
 const VERSION_WITH_EXTRAS: u8 = 2;
+/// Of commits with samples out of order, whose extras say so.
+const VERSION_WITH_LATE: u8 = 3;
+/// Of seals of samples that came out of order.
+const VERSION_LATE_SEAL: u8 = 2;
 const HEADER_BYTES: usize = 5;
 /// Larger records are not written, so that a damaged length cannot ask for all memory.
 const MAX_RECORD_BYTES: usize = 1 << 30;
@@ -38,20 +42,26 @@ pub(crate) fn encode_commit<'a>(blocks: impl Iterator<Item = &'a Rows> + Clone) 
         put_value(&mut payload, row.value);
     }
     if blocks.clone().any(Rows::has_extras) {
+        let is_late = blocks.clone().any(Rows::has_late);
         extras::encode(blocks, &mut payload);
-        return seal_payload(VERSION_WITH_EXTRAS, &payload);
+        let version = if is_late {
+            VERSION_WITH_LATE
+        } else {
+            VERSION_WITH_EXTRAS
+        };
+        return seal_payload(version, &payload);
     }
     seal_payload(VERSION, &payload)
 }
 
 /// Reads [`encode_commit`].
 pub(crate) fn decode_commit(record: &[u8]) -> Result<Rows, TsdbError> {
-    let (version, payload) = open_payload(record, "commit", VERSION_WITH_EXTRAS)?;
+    let (version, payload) = open_payload(record, "commit", VERSION_WITH_LATE)?;
     let mut bytes = payload.as_slice();
     let rows =
         decode_rows(&mut bytes).ok_or_else(|| TsdbError::corrupt("commit", "columns end early"))?;
     let rows = match version {
-        VERSION_WITH_EXTRAS => extras::decode(&mut bytes, rows)?,
+        VERSION_WITH_EXTRAS | VERSION_WITH_LATE => extras::decode(&mut bytes, rows)?,
         _ => Rows::of(rows),
     };
     if bytes.is_empty() {
@@ -128,11 +138,57 @@ pub(crate) fn encode_seal(sealed: &[(u32, i64)]) -> Vec<u8> {
     seal_payload(VERSION, &payload)
 }
 
-/// Reads [`encode_seal`].
-pub(crate) fn decode_seal(record: &[u8]) -> Result<Vec<(u32, i64)>, TsdbError> {
-    let (_, payload) = open_payload(record, "seal record", VERSION)?;
+/// Writes which samples that came out of order were sealed, with their times in milliseconds.
+/// `sealed` is in order of ids, and times are.
+pub(crate) fn encode_late_seal(sealed: &[(u32, Vec<i64>)]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(sealed.len() * 64 + 8);
+    varint::put(&mut payload, sealed.len() as u64);
+    let (mut previous_id, mut previous_ms) = (0_i64, 0_i64);
+    for (id, times) in sealed {
+        varint::put_signed(&mut payload, i64::from(*id) - previous_id);
+        previous_id = i64::from(*id);
+        varint::put(&mut payload, times.len() as u64);
+        for at_ms in times {
+            varint::put_signed(&mut payload, at_ms.wrapping_sub(previous_ms));
+            previous_ms = *at_ms;
+        }
+    }
+    seal_payload(VERSION_LATE_SEAL, &payload)
+}
+
+/// What a seal record says is in chunks.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Seal {
+    /// For each series all through a time.
+    Through(Vec<(u32, i64)>),
+    /// Samples that came out of order.
+    Late(Vec<(u32, i64)>),
+}
+
+/// Reads [`encode_seal`] and [`encode_late_seal`].
+pub(crate) fn decode_seal(record: &[u8]) -> Result<Seal, TsdbError> {
+    let (version, payload) = open_payload(record, "seal record", VERSION_LATE_SEAL)?;
     let mut bytes = payload.as_slice();
-    decode_sealed(&mut bytes).ok_or_else(|| TsdbError::corrupt("seal record", "it ends early"))
+    let seal = match version {
+        VERSION_LATE_SEAL => decode_late(&mut bytes).map(Seal::Late),
+        _ => decode_sealed(&mut bytes).map(Seal::Through),
+    };
+    seal.ok_or_else(|| TsdbError::corrupt("seal record", "it ends early"))
+}
+
+fn decode_late(bytes: &mut &[u8]) -> Option<Vec<(u32, i64)>> {
+    let count = varint::take(bytes)?;
+    let mut sealed = Vec::new();
+    let (mut id, mut at_ms) = (0_i64, 0_i64);
+    for _ in 0..count {
+        id = id.checked_add(varint::take_signed(bytes)?)?;
+        let series = u32::try_from(id).ok()?;
+        for _ in 0..varint::take(bytes)? {
+            at_ms = at_ms.wrapping_add(varint::take_signed(bytes)?);
+            sealed.push((series, at_ms));
+        }
+    }
+    bytes.is_empty().then_some(sealed)
 }
 
 fn decode_sealed(bytes: &mut &[u8]) -> Option<Vec<(u32, i64)>> {

@@ -5,6 +5,8 @@ mod commits;
 mod gate;
 mod log_reader;
 
+use std::collections::HashMap;
+
 use roaring::RoaringBitmap;
 
 use crate::commit::decode_series;
@@ -12,28 +14,42 @@ use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::head::Newest;
 use crate::keys;
-use crate::record;
+use crate::record::{self, Seal};
 
 pub(crate) use gate::ReplayGate;
 
 /// Version of the engine's stored formats as a whole. Version 2 added histograms and start
-/// timestamps to commits and chunks.
-const FORMAT_VERSION: u32 = 2;
+/// timestamps to commits and chunks, version 3 samples out of order.
+const FORMAT_VERSION: u32 = 3;
 /// The oldest version whose records are all of the present one.
 const OLDEST_FORMAT_VERSION: u32 = 1;
 
+/// Samples out of order that are in chunks, each with the newest commit that may hold it.
+type LateSeals = HashMap<(u32, i64), u64>;
+
+/// What the replay has to bring.
+#[derive(Debug)]
+pub(crate) struct Unreplayed {
+    /// First commit whose samples are not all in chunks.
+    from: u64,
+    /// What is in chunks all the same.
+    late: LateSeals,
+}
+
 impl Engine {
     /// Brings memory to the state in which the engine was stopped or killed, apart from the samples
-    /// that are only in the log. Returns the commit from which on those may be there.
-    pub(crate) fn restore(&self) -> Result<u64, TsdbError> {
+    /// that are only in the log.
+    pub(crate) fn restore(&self) -> Result<Unreplayed, TsdbError> {
         self.check_format()?;
         self.restore_series()?;
         self.restore_presence()?;
+        self.restore_disorder()?;
+        self.restore_newest_time()?;
         self.set_restored_ids(self.catalog.next_id());
-        self.restore_seals()?;
-        let replay_from = self.get_number(keys::META_REPLAY_FROM)?.unwrap_or(1);
-        self.upkeep.lock().replay_from = replay_from;
-        Ok(replay_from)
+        let late = self.restore_seals()?;
+        let from = self.get_number(keys::META_REPLAY_FROM)?.unwrap_or(1);
+        self.upkeep.lock().replay_from = from;
+        Ok(Unreplayed { from, late })
     }
 
     fn check_format(&self) -> Result<(), TsdbError> {
@@ -123,7 +139,8 @@ impl Engine {
     }
 
     /// Learns through which time series are in chunks, so that replay adds nothing twice.
-    fn restore_seals(&self) -> Result<(), TsdbError> {
+    fn restore_seals(&self) -> Result<LateSeals, TsdbError> {
+        let mut late = LateSeals::new();
         let mut scan = self.kv.scan(kv::Family::Log, None);
         scan.seek(&keys::seal_bound(0));
         let mut upkeep = self.upkeep.lock();
@@ -132,16 +149,46 @@ impl Engine {
                 break;
             };
             upkeep.next_seal = upkeep.next_seal.max(sequence + 1);
-            let sealed = record::decode_seal(bytes)?;
-            let mut locked = self.head.lock_all();
-            for (id, through_ms) in sealed {
-                let head = locked.series(id);
-                if head.newest == Newest::Unknown || head.reserved_ms < through_ms {
-                    head.set_stored_time(through_ms);
+            let bound = keys::seal_bound_of(key).unwrap_or(0);
+            match record::decode_seal(bytes)? {
+                Seal::Through(sealed) => self.restore_seal(sealed),
+                Seal::Late(sealed) => {
+                    for sample in sealed {
+                        let known = late.entry(sample).or_default();
+                        *known = bound.max(*known);
+                    }
                 }
             }
             scan.advance();
         }
+        Ok(late)
+    }
+
+    fn restore_seal(&self, sealed: Vec<(u32, i64)>) {
+        let mut locked = self.head.lock_all();
+        for (id, through_ms) in sealed {
+            let head = locked.series(id);
+            if head.newest == Newest::Unknown || head.reserved_ms < through_ms {
+                head.set_stored_time(through_ms);
+            }
+        }
+    }
+
+    /// Newest time of all samples that are in chunks; those in the log are yet to come.
+    fn restore_newest_time(&self) -> Result<(), TsdbError> {
+        let stored = self.kv.get(kv::Family::Meta, keys::META_NEWEST_TIME)?;
+        let newest_ms = match stored {
+            Some(bytes) => bytes
+                .try_into()
+                .map(i64::from_be_bytes)
+                .map_err(|_| TsdbError::corrupt("newest time", "it is not eight bytes long"))?,
+            // Directories of before have no such record.
+            None => match self.index.read().newest_partition() {
+                Some(partition) => partition.start_ms(),
+                None => return Ok(()),
+            },
+        };
+        self.order.note_newest(newest_ms);
         Ok(())
     }
 }

@@ -56,8 +56,10 @@ impl Engine {
         let mut batch = self.kv.batch();
         batch.delete_range(kv::Family::Chunks, &from, &below);
         batch.delete(kv::Family::Index, &keys::presence(partition));
+        batch.delete(kv::Family::Index, &keys::disorder(partition));
         self.kv.write(batch)?;
         self.index.write().drop_partition(partition);
+        self.disorder.drop_partition(partition);
         self.metrics.partitions_dropped.inc();
         tracing::info!(start = %partition.range().start, "partition past retention dropped");
         Ok(())

@@ -5,8 +5,10 @@
 
 use std::num::NonZeroU32;
 
-use model::Histogram;
+use model::{Histogram, Timestamp};
 use storage::{Point, PointValue};
+
+use crate::partition::Partition;
 
 /// One sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub(crate) struct Extra {
     /// Since when it has been counting, in milliseconds since the epoch; 0 if that is not known.
     pub(crate) start_timestamp_ms: i64,
     pub(crate) histogram: Option<Histogram>,
+    /// The sample was older than the newest one of its series when it was accepted.
+    pub(crate) out_of_order: bool,
 }
 
 /// The samples of one request, or of one commit.
@@ -55,7 +59,7 @@ impl Rows {
                 self.push_float(series, timestamp_ms, value);
                 self.set_last_extra(Extra {
                     start_timestamp_ms,
-                    histogram: None,
+                    ..Extra::default()
                 });
             }
             PointValue::Histogram(histogram) => {
@@ -63,8 +67,28 @@ impl Rows {
                 self.set_last_extra(Extra {
                     start_timestamp_ms,
                     histogram: Some(histogram.clone()),
+                    ..Extra::default()
                 });
             }
+        }
+    }
+
+    /// Adds a sample that came out of order.
+    pub(crate) fn push_late(&mut self, series: u32, point: &Point<'_>) {
+        self.push(series, point);
+        let Some(row) = self.rows.last_mut() else {
+            return;
+        };
+        match row.extra {
+            Some(_) => {
+                if let Some(extra) = self.extras.last_mut() {
+                    extra.out_of_order = true;
+                }
+            }
+            None => self.set_last_extra(Extra {
+                out_of_order: true,
+                ..Extra::default()
+            }),
         }
     }
 
@@ -132,6 +156,20 @@ impl Rows {
         !self.extras.is_empty()
     }
 
+    /// Whether any row came out of order.
+    pub(crate) fn has_late(&self) -> bool {
+        self.extras.iter().any(|extra| extra.out_of_order)
+    }
+
+    /// How many rows came out of order: floats and histograms.
+    pub(crate) fn late(&self) -> [u64; 2] {
+        let mut late = [0; 2];
+        for extra in self.extras.iter().filter(|extra| extra.out_of_order) {
+            late[usize::from(extra.histogram.is_some())] += 1;
+        }
+        late
+    }
+
     /// How many rows are histograms.
     pub(crate) fn histograms(&self) -> usize {
         let of_histogram = |extra: &&Extra| extra.histogram.is_some();
@@ -157,6 +195,11 @@ impl Row {
             timestamp_ms,
             value,
         }
+    }
+
+    /// The partition of its time.
+    pub(crate) fn partition(&self) -> Partition {
+        Partition::nearest(Timestamp::from_millis(self.timestamp_ms))
     }
 
     /// Marks the row as having the extra at `position`.

@@ -9,7 +9,7 @@ use crate::catalog::SeriesEntry;
 use crate::commit::encode_series;
 use crate::db::{Engine, UpkeepState};
 use crate::error::TsdbError;
-use crate::head::FullChunk;
+use crate::head::{FullChunk, FullSlabs};
 use crate::partition::Partition;
 use crate::{keys, record};
 
@@ -90,15 +90,19 @@ impl Engine {
     ) -> Result<(), TsdbError> {
         let due = self.due_commits(upkeep, now);
         let mut collected: Vec<FullChunk> = Vec::new();
+        let mut slabs: Vec<FullSlabs> = Vec::new();
+        let is_due = |series: u32, first_commit| match scope {
+            Scope::Everything => true,
+            Scope::Due => {
+                let step = series.wrapping_mul(0x9e37_79b9) >> 16;
+                due[(step % AGE_STEPS) as usize].is_some_and(|newest| first_commit <= newest)
+            }
+        };
         self.head.for_each_shard(|number, shard| {
-            shard.close_open(number, |series, first_commit| match scope {
-                Scope::Everything => true,
-                Scope::Due => {
-                    let step = series.wrapping_mul(0x9e37_79b9) >> 16;
-                    due[(step % AGE_STEPS) as usize].is_some_and(|newest| first_commit <= newest)
-                }
-            });
+            shard.close_open(number, is_due);
             collected.extend(shard.copy_full());
+            shard.close_late(is_due);
+            slabs.extend(shard.copy_full_slabs());
         });
         let bound = self.committer.last_committed() + COMMITS_UNDER_WAY;
         let (mut chunks, orphans) = self.locate(collected, now);
@@ -115,7 +119,14 @@ impl Engine {
         for slice in chunks.chunks(CHUNKS_PER_BATCH) {
             self.write_chunks(slice, bound, upkeep)?;
         }
-        Ok(())
+        // Behind the chunks: they have all samples in order that slabs are held against, or the
+        // head has.
+        self.seal_late(upkeep, slabs, bound, self.oldest_kept(now))
+    }
+
+    fn oldest_kept(&self, now: Timestamp) -> Option<Timestamp> {
+        let retention = self.options.retention;
+        retention.map(|retention| now.saturating_sub(retention))
     }
 
     /// For each step of the age bound the newest commit that is older.
@@ -151,10 +162,7 @@ impl Engine {
     /// Finds partition and metric of each chunk. Chunks of removed series and of partitions past
     /// retention are orphans: nothing would ever read or drop them.
     fn locate(&self, collected: Vec<FullChunk>, now: Timestamp) -> (Vec<Sealable>, Vec<u32>) {
-        let oldest = self
-            .options
-            .retention
-            .map(|retention| now.saturating_sub(retention));
+        let oldest = self.oldest_kept(now);
         let expired =
             |partition: &Partition| oldest.is_some_and(|oldest| partition.range().end < oldest);
         let mut chunks = Vec::with_capacity(collected.len());
@@ -199,7 +207,7 @@ impl Engine {
                 .seal(&mut bytes)
                 .map_err(|error| TsdbError::corrupt("head chunk", error.to_string()))?;
             let start = Timestamp::from_millis(first);
-            let key = keys::chunk(sealable.partition, sealable.id(), start);
+            let key = keys::chunk(sealable.partition, sealable.id(), start, keys::IN_ORDER);
             batch.put(kv::Family::Chunks, &key, &bytes);
             if sealable.full.series >= self.restored_ids() && !sealable.full.row_stored {
                 // Visible samples may be sealed before their commit: no chunk without its series.
@@ -215,6 +223,7 @@ impl Engine {
         }
         let partitions: BTreeSet<Partition> = chunks.iter().map(|chunk| chunk.partition).collect();
         self.put_presence(&mut batch, &partitions)?;
+        self.put_newest_time(&mut batch);
         sealed.sort_unstable();
         batch.put(
             kv::Family::Log,
@@ -232,7 +241,7 @@ impl Engine {
         Ok(())
     }
 
-    fn put_presence(
+    pub(crate) fn put_presence(
         &self,
         batch: &mut kv::Batch<'_>,
         partitions: &BTreeSet<Partition>,

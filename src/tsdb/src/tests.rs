@@ -2,6 +2,7 @@
 
 mod formats;
 mod model_walk;
+mod order_walk;
 mod recovery;
 mod restless;
 
@@ -28,10 +29,12 @@ pub(super) struct Bench {
     directory: tempfile::TempDir,
     pub(super) clock: Arc<ManualClock>,
     pub(super) tsdb: Tsdb,
+    window: PromDuration,
 }
 
-fn open(path: &Path, clock: &Arc<ManualClock>) -> Tsdb {
+fn open(path: &Path, clock: &Arc<ManualClock>, window: PromDuration) -> Tsdb {
     let options = TsdbOptions {
+        out_of_order_window: window,
         background: Background::Manual,
         kv: KvOptions {
             wal_sync: WalSync::Os,
@@ -45,19 +48,29 @@ fn open(path: &Path, clock: &Arc<ManualClock>) -> Tsdb {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        Self::in_folder(|_| ())
+        Self::prepared(PromDuration::ZERO, |_| ())
+    }
+
+    /// An engine that takes samples out of order.
+    pub(super) fn with_window(window: PromDuration) -> Self {
+        Self::prepared(window, |_| ())
     }
 
     /// An engine in a folder that is prepared first.
     pub(super) fn in_folder(prepare: impl FnOnce(&Path)) -> Self {
+        Self::prepared(PromDuration::ZERO, prepare)
+    }
+
+    fn prepared(window: PromDuration, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START_MS)));
-        let tsdb = open(directory.path(), &clock);
+        let tsdb = open(directory.path(), &clock, window);
         Self {
             directory,
             clock,
             tsdb,
+            window,
         }
     }
 
@@ -67,17 +80,25 @@ impl Bench {
             directory,
             clock,
             tsdb,
+            window,
         } = self;
         if clean {
             tsdb.close().unwrap();
         }
         drop(tsdb);
-        let tsdb = open(directory.path(), &clock);
+        let tsdb = open(directory.path(), &clock, window);
         Self {
             directory,
             clock,
             tsdb,
+            window,
         }
+    }
+
+    /// Changes the window as a reload does; it stays when the engine is opened again.
+    pub(super) fn set_window(&mut self, window: PromDuration) {
+        self.window = window;
+        self.tsdb.set_out_of_order_window(window);
     }
 
     fn now_ms(&self) -> i64 {
@@ -154,6 +175,16 @@ fn keeps_the_contracts_of_storage() {
             appender: &bench.tsdb,
             queryable: &bench.tsdb,
             start,
+        };
+        check(&fixture).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    }
+    for (name, check) in contract::OUT_OF_ORDER_CHECKS {
+        let bench = Bench::with_window(PromDuration::from_secs(3600));
+        bench.clock.advance(DAY);
+        let fixture = contract::Fixture {
+            appender: &bench.tsdb,
+            queryable: &bench.tsdb,
+            start: Timestamp::from_millis(START_MS),
         };
         check(&fixture).unwrap_or_else(|violation| panic!("{name}: {violation}"));
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Histogram, Labels, TimeRange, Timestamp};
+use model::{CounterResetHint, FloatHistogram, Histogram, Labels, TimeRange, Timestamp};
 
 use super::MemoryChunks;
 use crate::error::AppendError;
@@ -65,14 +65,25 @@ impl MemorySeries {
         self.chunks.iter().any(|chunk| chunk.overlaps(range))
     }
 
-    /// Adds a sample behind the newest one. The same sample again is accepted and changes nothing.
-    pub(super) fn append(&mut self, point: Point<'_>) -> Result<(), AppendError> {
+    /// Adds a sample behind the newest one, or before it where `late` allows that. The same sample
+    /// again is accepted and changes nothing, and so is an older one at a time that is taken.
+    pub(super) fn append(&mut self, point: Point<'_>, late: Late) -> Result<(), AppendError> {
         point.value.check_size()?;
         let at = point.timestamp;
         if let Some((newest, value)) = &self.newest {
             let newest = *newest;
             if at < newest {
-                return Err(AppendError::OutOfOrder { at, newest });
+                return match late {
+                    Late::Refused => Err(AppendError::OutOfOrder { at, newest }),
+                    Late::From(from) | Late::RefusedFrom(from) if at < from => {
+                        Err(AppendError::TooOld { at, from })
+                    }
+                    Late::RefusedFrom(_) => Err(AppendError::OutOfOrder { at, newest }),
+                    Late::From(_) => {
+                        self.insert(point);
+                        Ok(())
+                    }
+                };
             }
             if at == newest {
                 return if point.value == value.as_point() {
@@ -100,6 +111,31 @@ impl MemorySeries {
         }
         Ok(())
     }
+
+    /// Puts a sample between others.
+    fn insert(&mut self, point: Point<'_>) {
+        let place = self
+            .chunks
+            .partition_point(|chunk| chunk.ends_before(point.timestamp));
+        if let Some(chunk) = self.chunks.get_mut(place) {
+            let chunk = Arc::make_mut(chunk);
+            chunk.insert(point);
+            if chunk.values.take().is_some() {
+                chunk.summarise();
+            }
+        }
+    }
+}
+
+/// What becomes of samples that are older than the newest one of their series.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Late {
+    /// They are out of order.
+    Refused,
+    /// They are out of order, or too old before this time.
+    RefusedFrom(Timestamp),
+    /// They are taken, but not before this time.
+    From(Timestamp),
 }
 
 /// Samples of a stretch of time. Never empty for readers.
@@ -119,6 +155,49 @@ impl MemoryChunk {
             }
         }
         self.columns.set_last_start(point.start_timestamp_ms);
+    }
+
+    /// Puts a sample where it belongs, unless its time is taken. What histograms said of the one
+    /// before them is not known any more.
+    fn insert(&mut self, point: Point<'_>) {
+        let at = point.timestamp.as_millis();
+        let times = &self.columns.timestamps;
+        let place = times.partition_point(|known| *known < at);
+        if times.get(place) == Some(&at) {
+            return;
+        }
+        let old = std::mem::take(&mut self.columns);
+        for position in 0..old.len() {
+            if position == place {
+                self.push(point);
+                self.forget_hint();
+            }
+            match old.histogram(position) {
+                Some(histogram) => {
+                    let at = old.timestamps[position];
+                    self.columns.push_histogram(at, Arc::clone(histogram));
+                }
+                None => self
+                    .columns
+                    .push(old.timestamps[position], old.values[position]),
+            }
+            let start = old.start_timestamps.get(position);
+            self.columns.set_last_start(start.copied().unwrap_or(0));
+            if position == place {
+                self.forget_hint();
+            }
+        }
+    }
+
+    /// Of the sample that was added last.
+    fn forget_hint(&mut self) {
+        if let Some(Some(last)) = self.columns.histograms.last_mut()
+            && last.counter_reset_hint == CounterResetHint::NotCounterReset
+        {
+            let mut unsure = FloatHistogram::clone(last);
+            unsure.counter_reset_hint = CounterResetHint::Unknown;
+            *last = Arc::new(unsure);
+        }
     }
 
     /// Sets the facts about the values of a chunk that will not change any more.

@@ -1,10 +1,10 @@
 //! The in-memory engine under the contract's checks, and what is its own.
 
-use model::{Matcher, Timestamp};
+use model::{Matcher, PromDuration, Timestamp};
 
 use super::*;
 use crate::append::Sample;
-use crate::contract::{CHECKS, Fixture, HISTOGRAM_CHECKS, STATE_CHECKS};
+use crate::contract::{CHECKS, Fixture, HISTOGRAM_CHECKS, OUT_OF_ORDER_CHECKS, STATE_CHECKS};
 use crate::read::{Columns, SelectHints};
 
 #[test]
@@ -25,6 +25,20 @@ fn keeps_the_contract() {
             appender: &storage,
             queryable: &storage,
             start,
+        };
+        check(&fixture).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    }
+}
+
+#[test]
+fn keeps_the_contract_out_of_order() {
+    for (name, check) in OUT_OF_ORDER_CHECKS {
+        let storage = MemoryStorage::new();
+        storage.set_out_of_order_window(PromDuration::from_secs(3600));
+        let fixture = Fixture {
+            appender: &storage,
+            queryable: &storage,
+            start: Timestamp::from_millis(1_700_000_000_123),
         };
         check(&fixture).unwrap_or_else(|violation| panic!("{name}: {violation}"));
     }

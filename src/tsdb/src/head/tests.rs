@@ -77,6 +77,6 @@ fn other_kinds_begin_a_chunk() {
         let rows = reserve(locked.series(0), at, value);
         locked.publish(&rows, 1);
         drop(locked);
-        assert_eq!(head.snapshot(0).len(), chunks, "after {value:?}");
+        assert_eq!(head.snapshot(0).0.len(), chunks, "after {value:?}");
     }
 }

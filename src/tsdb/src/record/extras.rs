@@ -1,8 +1,14 @@
-//! The part of a commit record that holds histograms and start timestamps.
+//! The part of a commit record that holds histograms, start timestamps, and which rows came out
+//! of order.
 
 use crate::error::TsdbError;
 use crate::rows::{Extra, Row, Rows};
 use crate::varint;
+
+/// Bit of an extra's kind: a histogram follows.
+const HISTOGRAM: u8 = 1;
+/// Bit of an extra's kind: the row came out of order.
+const LATE: u8 = 2;
 
 /// Writes which rows have an extra, and those.
 pub(super) fn encode<'a>(blocks: impl Iterator<Item = &'a Rows> + Clone, out: &mut Vec<u8>) {
@@ -26,16 +32,17 @@ pub(super) fn encode<'a>(blocks: impl Iterator<Item = &'a Rows> + Clone, out: &m
         previous = extra.start_timestamp_ms;
     }
     for (_, extra) in extras() {
+        let late = if extra.out_of_order { LATE } else { 0 };
         let Some(histogram) = &extra.histogram else {
-            out.push(0);
+            out.push(late);
             continue;
         };
-        out.push(1);
+        out.push(HISTOGRAM | late);
         if let Err(error) = chunkenc::put_histogram(histogram, out) {
             // Only size is refused, and that was checked on acceptance. The record stays whole.
             tracing::error!(%error, "the log refused a histogram");
             out.pop();
-            out.push(0);
+            out.push(late);
         }
     }
 }
@@ -69,21 +76,21 @@ pub(super) fn decode(bytes: &mut &[u8], rows: Vec<Row>) -> Result<Rows, TsdbErro
         start_timestamp_ms = start_timestamp_ms.wrapping_add(difference);
         extras.push(Extra {
             start_timestamp_ms,
-            histogram: None,
+            ..Extra::default()
         });
     }
     for extra in &mut extras {
         let (kind, rest) = bytes.split_first().ok_or_else(early)?;
         *bytes = rest;
-        match kind {
-            0 => {}
-            1 => {
-                let (histogram, taken) = chunkenc::take_histogram(bytes)
-                    .map_err(|error| corrupt(&format!("histogram: {error}")))?;
-                extra.histogram = Some(histogram);
-                *bytes = bytes.get(taken..).unwrap_or_default();
-            }
-            _ => return Err(corrupt("an extra is of an unknown kind")),
+        if kind & !(HISTOGRAM | LATE) != 0 {
+            return Err(corrupt("an extra is of an unknown kind"));
+        }
+        extra.out_of_order = kind & LATE != 0;
+        if kind & HISTOGRAM != 0 {
+            let (histogram, taken) = chunkenc::take_histogram(bytes)
+                .map_err(|error| corrupt(&format!("histogram: {error}")))?;
+            extra.histogram = Some(histogram);
+            *bytes = bytes.get(taken..).unwrap_or_default();
         }
     }
     rows.set_extras(extras);

@@ -44,16 +44,23 @@ fn any_histogram() -> impl Strategy<Value = Histogram> {
 fn any_row() -> impl Strategy<Value = (u32, i64, f64, Extra)> {
     let start = prop_oneof![3 => Just(0_i64), 1 => any::<i64>()];
     let histogram = prop_oneof![3 => Just(None), 1 => any_histogram().prop_map(Some)];
-    (any::<u32>(), any::<i64>(), any_value(), start, histogram).prop_map(
-        |(series, timestamp_ms, value, start_timestamp_ms, histogram)| {
+    let late = prop::bool::weighted(0.1);
+    (
+        any::<u32>(),
+        any::<i64>(),
+        any_value(),
+        (start, late),
+        histogram,
+    )
+        .prop_map(|(series, timestamp_ms, value, (start, late), histogram)| {
             let value = if histogram.is_some() { 0.0 } else { value };
             let extra = Extra {
-                start_timestamp_ms,
+                start_timestamp_ms: start,
                 histogram,
+                out_of_order: late,
             };
             (series, timestamp_ms, value, extra)
-        },
-    )
+        })
 }
 
 fn blocks(rows: &[(u32, i64, f64, Extra)]) -> Vec<Rows> {
@@ -90,13 +97,26 @@ proptest! {
         let back = decode_commit(&record).unwrap();
         let want: Vec<Plain> = blocks.iter().flat_map(plain).collect();
         prop_assert_eq!(plain(&back), want);
-        let with_extras = rows.iter().any(|row| row.3 != Extra::default());
-        prop_assert_eq!(record[0], if with_extras { 2 } else { 1 });
+        let version = rows.iter().map(|row| match &row.3 {
+            extra if extra.out_of_order => 3,
+            extra if *extra != Extra::default() => 2,
+            _ => 1,
+        });
+        prop_assert_eq!(record[0], version.max().unwrap_or(1));
     }
 
     #[test]
     fn seals_round_trip(sealed in prop::collection::vec((any::<u32>(), any::<i64>()), 0..50)) {
-        prop_assert_eq!(decode_seal(&encode_seal(&sealed)).unwrap(), sealed);
+        prop_assert_eq!(decode_seal(&encode_seal(&sealed)).unwrap(), Seal::Through(sealed));
+    }
+
+    #[test]
+    fn late_seals_round_trip(
+        sealed in prop::collection::vec((any::<u32>(), prop::collection::vec(any::<i64>(), 0..9)), 0..9),
+    ) {
+        let samples = sealed.iter().flat_map(|(id, times)| times.iter().map(|at| (*id, *at)));
+        let want = Seal::Late(samples.collect());
+        prop_assert_eq!(decode_seal(&encode_late_seal(&sealed)).unwrap(), want);
     }
 
     #[test]
@@ -121,7 +141,8 @@ proptest! {
         let _ = decode_rows(&mut bytes.as_slice());
         let _ = extras::decode(&mut bytes.as_slice(), vec![Row::float(1, 2, 3.0); rows]);
         let _ = decode_sealed(&mut bytes.as_slice());
-        for version in [VERSION, VERSION_WITH_EXTRAS] {
+        let _ = decode_late(&mut bytes.as_slice());
+        for version in [VERSION, VERSION_WITH_EXTRAS, VERSION_WITH_LATE] {
             let _ = decode_commit(&seal_payload(version, &bytes));
         }
         prop_assert!(decode_commit(&bytes).is_err() || bytes.len() > HEADER_BYTES);
@@ -131,12 +152,12 @@ proptest! {
 #[test]
 fn unknown_versions_are_refused() {
     let mut record = encode_commit(std::iter::empty());
-    for version in [0, 3, 255] {
+    for version in [0, 4, 255] {
         record[0] = version;
         assert!(decode_commit(&record).is_err());
     }
     let mut record = encode_seal(&[]);
-    record[0] = VERSION_WITH_EXTRAS;
+    record[0] = VERSION_LATE_SEAL + 1;
     assert!(decode_seal(&record).is_err());
 }
 
@@ -147,7 +168,7 @@ fn extras_that_do_not_fit_are_refused() {
         (&[], "extras end early"),
         (&[3], "it has more extras than rows"),
         (&[1, 2], "an extra is of no row"),
-        (&[1, 0, 0, 2], "an extra is of an unknown kind"),
+        (&[1, 0, 0, 4], "an extra is of an unknown kind"),
         (&[1, 0, 0, 1, 0x80], "histogram: "),
     ];
     for (bytes, want) in cases {
@@ -165,6 +186,7 @@ fn extras_that_do_not_fit_are_refused() {
     block.set_last_extra(Extra {
         start_timestamp_ms: 0,
         histogram: Some(Histogram::Float(Arc::new(gauge))),
+        out_of_order: true,
     });
     let back = decode_commit(&encode_commit(std::iter::once(&block))).unwrap();
     assert_eq!(plain(&back), plain(&block));

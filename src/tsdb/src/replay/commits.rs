@@ -8,10 +8,11 @@ use roaring::RoaringBitmap;
 use storage::PointValue;
 
 use super::log_reader::{LogReader, Lost, StoredCommit};
+use super::{LateSeals, Unreplayed};
 use crate::db::Engine;
 use crate::head::SHARDS;
 use crate::record;
-use crate::rows::Rows;
+use crate::rows::{Row, Rows};
 
 /// Full chunks are sealed during replay when so many wait, so that memory stays bounded.
 const FULL_CHUNKS: usize = 1 << 16;
@@ -32,24 +33,32 @@ struct Tally {
     unknown: BTreeMap<u32, u64>,
 }
 
-/// Series ids as plain bits: asked for every row.
+/// What is known of rows before they are read.
 struct Known {
+    /// Series ids as plain bits: asked for every row.
     words: Vec<u64>,
+    late: LateSeals,
 }
 
 impl Known {
-    fn new(ids: &RoaringBitmap) -> Self {
+    fn new(ids: &RoaringBitmap, late: LateSeals) -> Self {
         let length = ids.max().map_or(0, |max| max as usize / 64 + 1);
         let mut words = vec![0; length];
         for id in ids {
             words[id as usize / 64] |= 1 << (id % 64);
         }
-        Self { words }
+        Self { words, late }
     }
 
     fn contains(&self, id: u32) -> bool {
         let word = self.words.get(id as usize / 64);
         word.is_some_and(|word| word >> (id % 64) & 1 == 1)
+    }
+
+    /// Whether a row of commit `number` that came out of order is in a chunk.
+    fn is_sealed(&self, row: &Row, number: u64) -> bool {
+        let bound = self.late.get(&(row.series, row.timestamp_ms));
+        bound.is_some_and(|bound| number <= *bound)
     }
 }
 
@@ -64,11 +73,12 @@ impl Drop for EndOfReplay<'_> {
 
 impl Engine {
     /// Body of the replaying thread: brings the samples that are only in the log into the head.
-    pub(crate) fn run_replay(&self, replay_from: u64) {
+    pub(crate) fn run_replay(&self, unreplayed: Unreplayed) {
+        let replay_from = unreplayed.from;
         let _end = EndOfReplay(self);
         let timer = std::time::Instant::now();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let known = Known::new(self.index.read().all());
+        let known = Known::new(self.index.read().all(), unreplayed.late);
         let mut log = LogReader::new(&self.kv, replay_from);
         let mut tally = Tally::default();
         let (mut batch, mut lost) = log.next_batch();
@@ -184,15 +194,24 @@ impl Engine {
                 *tally.unknown.entry(row.series).or_default() += 1;
                 continue;
             }
+            let extra = rows.extra(row);
             let head = locked.series(row.series);
-            if head.accepts_replay(row.timestamp_ms) {
-                let histogram = rows.extra(row).and_then(|extra| extra.histogram.as_ref());
+            if extra.is_some_and(|extra| extra.out_of_order) {
+                if !known.is_sealed(row, number) {
+                    head.pending += 1;
+                    accepted.push_from(rows, row);
+                }
+            } else if head.accepts_replay(row.timestamp_ms) {
+                let histogram = extra.and_then(|extra| extra.histogram.as_ref());
                 let value = histogram.map_or(PointValue::Float(row.value), PointValue::Histogram);
                 head.reserve(row.timestamp_ms, value);
                 accepted.push_from(rows, row);
             }
         }
         tally.samples += accepted.len() as u64;
+        if let Some(newest_ms) = accepted.iter().map(|row| row.timestamp_ms).max() {
+            self.order.note_newest(newest_ms);
+        }
         let began = locked.publish(&accepted, number);
         if !began.is_empty() {
             self.index.write().mark_present(&began);

@@ -1,7 +1,7 @@
-//! The contract of histograms and start timestamps on an engine that is disturbed before every
+//! The contract of histograms, start timestamps and late samples on an engine that is disturbed before every
 //! request and every read: nothing may depend on what is only in memory.
 
-use model::{TimeRange, Timestamp};
+use model::{PromDuration, TimeRange, Timestamp};
 use parking_lot::Mutex;
 use storage::{
     AppendError, AppendPolicy, AppendRequest, Appender, Durability, PendingAppend, Querier,
@@ -63,8 +63,15 @@ impl Queryable for Restless {
 }
 
 fn check(disturbance: Disturbance) {
-    for (name, check) in contract::HISTOGRAM_CHECKS {
-        let bench = Bench::new();
+    let in_order = contract::HISTOGRAM_CHECKS.iter();
+    let in_order = in_order.map(|check| (check, PromDuration::ZERO));
+    let window = PromDuration::from_secs(3600);
+    // Generations are those of an engine since it was opened.
+    let late = contract::OUT_OF_ORDER_CHECKS
+        .iter()
+        .filter(|(name, _)| !name.contains("generation"));
+    for ((name, check), window) in in_order.chain(late.map(|check| (check, window))) {
+        let bench = Bench::with_window(window);
         bench.clock.advance(DAY);
         let restless = Restless {
             bench: Mutex::new(Some(bench)),
@@ -80,17 +87,17 @@ fn check(disturbance: Disturbance) {
 }
 
 #[test]
-fn histograms_and_starts_survive_seals() {
+fn histograms_starts_and_late_samples_survive_seals() {
     check(Disturbance::Seal);
 }
 
 #[test]
-fn histograms_and_starts_survive_kills() {
+fn histograms_starts_and_late_samples_survive_kills() {
     check(Disturbance::Kill);
 }
 
 #[test]
-fn histograms_and_starts_survive_restarts() {
+fn histograms_starts_and_late_samples_survive_restarts() {
     check(Disturbance::Restart);
 }
 
@@ -117,5 +124,5 @@ fn directories_of_the_first_version_are_taken_over() {
         .engine()
         .kv
         .get(kv::Family::Meta, crate::keys::META_FORMAT);
-    assert_eq!(stored.unwrap(), Some(2_u32.to_be_bytes().to_vec()));
+    assert_eq!(stored.unwrap(), Some(3_u32.to_be_bytes().to_vec()));
 }
