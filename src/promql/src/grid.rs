@@ -137,6 +137,19 @@ impl Reference {
         }
     }
 
+    /// Whether any instant lies in this range.
+    pub(crate) fn any_within(&self, range: std::ops::Range<i64>) -> bool {
+        if self.step_ms == 0 || range.is_empty() {
+            return range.contains(&self.start_ms);
+        }
+        let (start, step) = (i128::from(self.start_ms), i128::from(self.step_ms));
+        let behind = i128::from(range.start) - start;
+        // The earliest instant that is not before the range.
+        let number = (behind + step - 1).div_euclid(step).max(0);
+        let count = i128::try_from(self.count).unwrap_or(i128::MAX);
+        number < count && start + number * step < i128::from(range.end)
+    }
+
     /// Whether any window `(instant - window, instant]` holds an instant of `first..=last`.
     pub(crate) fn needs(&self, first_ms: i64, last_ms: i64, window_ms: i64) -> bool {
         let end = last_ms.saturating_add(window_ms);
@@ -184,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_agrees_with_looking_at_every_window() {
+    fn questions_agree_with_looking_at_every_window() {
         let grid = Grid::range(100, 400, 100).expect("four steps");
         for (at, offset) in [(None, 0), (None, 50), (Some(250), 0)] {
             let reference = grid.reference(at, offset);
@@ -196,6 +209,9 @@ mod tests {
                             first <= instant && last > instant - window
                         });
                         assert_eq!(reference.needs(first, last, window), want);
+                        let mut instants = (0..reference.count()).map(|it| reference.at(it));
+                        let any = instants.any(|at| (first..last).contains(&at));
+                        assert_eq!(reference.any_within(first..last), any);
                     }
                 }
             }

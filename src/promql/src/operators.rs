@@ -15,6 +15,7 @@ mod matrix;
 mod measured;
 mod merge;
 pub(crate) mod range_call;
+mod range_samples;
 mod selector;
 mod series_buffer;
 mod smoothed;
@@ -26,12 +27,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::Labels;
-use storage::Columns;
 
 pub(crate) use build::{BuildContext, build, build_range};
 pub(crate) use measured::Meter;
 pub(crate) use merge::{MergeOperator, Names};
-pub(crate) use range_call::{WindowShape, queryable_samples};
+pub(crate) use range_call::WindowShape;
+pub(crate) use range_samples::RangeSamples;
 pub(crate) use selector::{advance, seconds};
 
 use crate::annotations::Notes;
@@ -112,7 +113,7 @@ pub(crate) trait RangeOperator: Send {
     fn series(&mut self) -> Result<Vec<SeriesMeta>, EngineError>;
 
     /// The samples of the next series that lie in any step's window; stale markers are left out.
-    fn next(&mut self, out: &mut Columns) -> Result<(), EngineError>;
+    fn next(&mut self, out: &mut RangeSamples) -> Result<(), EngineError>;
 
     /// As [`Operator::fork`].
     fn fork(&self, _series: Range<usize>) -> Option<Box<dyn RangeOperator>> {

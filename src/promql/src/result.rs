@@ -127,9 +127,10 @@ pub struct Series {
 pub struct QueryStats {
     /// Samples that took part, counted once for every step that used them.
     pub queryable_samples: u64,
-    /// Samples read from storage.
+    /// Samples read from storage. Those of a chunk whose summary said enough are among them, although
+    /// they were not decoded: what a query costs does not depend on how its data is stored.
     pub samples_read: u64,
-    /// The most samples held at one time.
+    /// The most samples held at one time. Samples that were not decoded are not held.
     pub peak_samples: u64,
     /// The most bytes held at one time.
     pub peak_bytes: u64,

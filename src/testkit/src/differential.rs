@@ -1,6 +1,7 @@
 //! Random queries over random data: the engine against another evaluator of the same language.
 
 mod case;
+mod chunked;
 mod compare;
 mod counts;
 mod explained;
@@ -12,6 +13,7 @@ mod run;
 mod samples;
 
 pub use case::{Case, CaseOutcome, run_against_answer, run_against_reference};
+pub use chunked::{CaseRun, TestData, run_case};
 pub use compare::{RELATIVE_TOLERANCE, close, same_histogram};
 pub use counts::Counts;
 pub use explained::{Explanation, explained};

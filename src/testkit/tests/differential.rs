@@ -10,6 +10,7 @@ fn the_engine_answers_as_the_reference_does() {
         assert!(report.differences.is_empty(), "seed {seed}:\n{report}");
         // Otherwise the queries ask for nothing.
         assert!(report.same > 1_700, "seed {seed}:\n{report}");
+        assert!(report.used_summaries > 20, "seed {seed}:\n{report}");
         assert_eq!(
             report.counts.rare_functions(1),
             Vec::<&str>::new(),

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use model::{FloatHistogram, Timestamp};
 use promql_syntax::ast::{ValueType, WindowEdges};
-use storage::Columns;
 
 use crate::error::{EngineError, FunctionError};
 use crate::functions::extended::{Extended, Kind};
 use crate::limits::{Reservation, SAMPLE_BYTES};
 use crate::operators::{
-    BuildContext, MergeOperator, NameRemoval, Names, Operator, SERIES_PER_CHECK, SeriesMeta,
-    Shared, WindowShape, build, build_range, queryable_samples, without_metadata,
+    BuildContext, MergeOperator, NameRemoval, Names, Operator, RangeSamples, SERIES_PER_CHECK,
+    SeriesMeta, Shared, WindowShape, build, build_range, without_metadata,
 };
 use crate::plan::{NodeKind, Plan, QueryTimes};
 use crate::result::{SampleValue, Series, Value, VectorSample};
@@ -111,18 +110,19 @@ fn collect_windows(
     shared: &Shared,
     context: &mut BuildContext<'_>,
 ) -> Result<Value, EngineError> {
-    let (mut operator, shape) = build_range(&plan.root, plan.grid, context)?;
+    let (mut operator, shape) = build_range((&plan.root, None), plan.grid, context)?;
     let metas = operator.series()?;
     let mut matrix = MatrixBuilder::new(shared);
-    let (mut columns, mut bounds) = (Columns::default(), Vec::new());
+    let (mut samples, mut bounds) = (RangeSamples::default(), Vec::new());
     for mut meta in metas {
         if meta.drop_name {
             meta.labels = without_metadata(&meta.labels);
         }
-        operator.next(&mut columns)?;
-        shape.find_bounds(&columns, &mut bounds);
+        operator.next(&mut samples)?;
+        shape.find_bounds(&samples.columns, &mut bounds);
         let (first, end) = bounds.first().copied().unwrap_or_default();
-        let queryable = queryable_samples(&columns, &bounds);
+        let queryable = samples.queryable(&bounds);
+        let columns = &mut samples.columns;
         shared.limits.count_queryable(queryable);
         if let Some(steps) = shared.limits.steps() {
             steps.add_queryable(shape.reference, std::iter::once((0, queryable)));

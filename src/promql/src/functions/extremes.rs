@@ -100,7 +100,7 @@ fn sliding_extreme(
         while queue.front().is_some_and(|index| *index < first) {
             queue.pop_front();
         }
-        let best = queue.front().copied().unwrap_or(first);
+        let best = queue.front().copied().unwrap_or(end - 1);
         out.set(step, values[best]);
     }
 }

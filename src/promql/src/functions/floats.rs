@@ -18,6 +18,7 @@ enum MixedWindow {
 struct Floats {
     timestamps: Vec<i64>,
     values: Vec<f64>,
+    samples_before: Vec<u64>,
     start_timestamps: Vec<i64>,
     bounds: Vec<(usize, usize)>,
 }
@@ -25,8 +26,11 @@ struct Floats {
 impl Floats {
     fn of(windows: &Windows<'_>, mixed: MixedWindow) -> Self {
         let mut floats = Self::default();
+        let mut samples = 0;
         for (index, at_ms) in windows.timestamps.iter().enumerate() {
             if windows.histogram(index).is_none() {
+                floats.samples_before.push(samples);
+                samples += windows.samples(index, index + 1) as u64;
                 floats.timestamps.push(*at_ms);
                 floats.values.push(windows.values[index]);
                 if let Some(start_ms) = windows.start_timestamps.get(index) {
@@ -34,6 +38,7 @@ impl Floats {
                 }
             }
         }
+        floats.samples_before.push(samples);
         let before = |index: usize| {
             let histograms = windows.histograms_before.get(index).copied().unwrap_or(0);
             index - histograms as usize
@@ -57,6 +62,7 @@ impl Floats {
             values: &self.values,
             histograms: &[],
             histograms_before: &[],
+            samples_before: &self.samples_before,
             start_timestamps: &self.start_timestamps,
             bounds: &self.bounds,
             ..*all

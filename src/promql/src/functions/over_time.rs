@@ -71,7 +71,9 @@ fn count_over_time(
     _context: &mut RangeContext<'_>,
     out: &mut SeriesSlice,
 ) -> Result<(), EngineError> {
-    each(windows, out, |first, end| count(end - first));
+    each(windows, out, |first, end| {
+        count(windows.samples(first, end))
+    });
     Ok(())
 }
 

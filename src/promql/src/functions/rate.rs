@@ -75,7 +75,7 @@ fn difference(
 
 fn gauge_difference(windows: &Windows<'_>, out: &mut SeriesSlice) {
     for (step, first, end) in windows.filled() {
-        if end - first < 2 {
+        if windows.samples(first, end) < 2 {
             continue;
         }
         let difference = windows.values[end - 1] - windows.values[first];
@@ -109,7 +109,7 @@ fn counter_increase(
     let mut passed = 0;
     for (step, first, end) in windows.filled() {
         let started = start::inside(windows, step, first);
-        if end - first < 2 && started.is_none() {
+        if windows.samples(first, end) < 2 && started.is_none() {
             continue;
         }
         if start::any_between(&overlaps, first, end) {
@@ -186,7 +186,7 @@ pub(super) fn extrapolation(
     let mut to_start = seconds(first_ms - windows.left_ms(step));
     let mut to_end = seconds(right_ms - last_ms);
     let mut sampled = seconds(last_ms - first_ms);
-    let mean_distance = sampled / count((end - first - 1).max(1));
+    let mean_distance = sampled / count((windows.samples(first, end) - 1).max(1));
     let threshold = mean_distance * 1.1;
     match origin {
         Origin::Started(start_ms) => {

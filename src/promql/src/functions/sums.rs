@@ -37,13 +37,17 @@ fn sum_over_time(
 }
 
 fn float_sums(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
-    each_sum(windows, &mut context.scratch.sums, |step, sum, values| {
-        let exact = match sum {
-            Some(sum) if sum.sum.is_finite() => sum,
-            _ => direct_sum(values),
-        };
-        out.set(step, exact.total());
-    });
+    each_sum(
+        windows,
+        &mut context.scratch.sums,
+        |(step, first, end), sum| {
+            let exact = match sum {
+                Some(sum) if sum.sum.is_finite() => sum,
+                _ => direct_sum(&windows.values[first..end]),
+            };
+            out.set(step, exact.total());
+        },
+    );
 }
 
 fn avg_over_time(
@@ -55,16 +59,20 @@ fn avg_over_time(
 }
 
 fn float_means(windows: &Windows<'_>, context: &mut RangeContext<'_>, out: &mut SeriesSlice) {
-    each_sum(windows, &mut context.scratch.sums, |step, sum, values| {
-        let mean = match sum {
-            Some(sum) if sum.sum.is_finite() => {
-                let samples = count(values.len());
-                sum.sum / samples + sum.compensation / samples
-            }
-            _ => direct_mean(values),
-        };
-        out.set(step, mean);
-    });
+    each_sum(
+        windows,
+        &mut context.scratch.sums,
+        |(step, first, end), sum| {
+            let samples = windows.samples(first, end);
+            let mean = match sum {
+                Some(sum) if sum.sum.is_finite() => {
+                    sum.sum / count(samples) + sum.compensation / count(samples)
+                }
+                _ => direct_mean(&windows.values[first..end], samples),
+            };
+            out.set(step, mean);
+        },
+    );
 }
 
 fn direct_sum(values: &[f64]) -> KahanSum {
@@ -75,9 +83,9 @@ fn direct_sum(values: &[f64]) -> KahanSum {
     sum
 }
 
-/// The mean; when the sum would overflow it goes on as a running mean. Source: upstream
-/// `funcAvgOverTime`.
-fn direct_mean(values: &[f64]) -> f64 {
+/// The mean of `samples` samples, some of which may stand for several: then sums are exact. When the
+/// sum would overflow it goes on as a running mean. Source: upstream `funcAvgOverTime`.
+fn direct_mean(values: &[f64], samples: usize) -> f64 {
     let Some((first, rest)) = values.split_first() else {
         return f64::NAN;
     };
@@ -101,13 +109,12 @@ fn direct_mean(values: &[f64]) -> f64 {
     if is_mean {
         sum + compensation
     } else {
-        let samples = count(values.len());
-        sum / samples + compensation / samples
+        sum / count(samples) + compensation / count(samples)
     }
 }
 
-/// Calls `found` for each filled window with its sum, if windows overlap so that it comes cheap,
-/// and its values.
+/// Calls `found` for each filled window: step, positions, and its sum if windows overlap so that it
+/// comes cheap.
 ///
 /// A window is a suffix of the samples before a border and a prefix of those behind it. The sums of
 /// all suffixes are computed when the border is set, the prefix grows with the window; when the
@@ -115,12 +122,12 @@ fn direct_mean(values: &[f64]) -> f64 {
 fn each_sum(
     windows: &Windows<'_>,
     suffixes: &mut Vec<KahanSum>,
-    mut found: impl FnMut(usize, Option<KahanSum>, &[f64]),
+    mut found: impl FnMut((usize, usize, usize), Option<KahanSum>),
 ) {
     let values = windows.values;
     if !windows.overlap() {
-        for (step, first, end) in windows.filled() {
-            found(step, None, &values[first..end]);
+        for window in windows.filled() {
+            found(window, None);
         }
         return;
     }
@@ -146,7 +153,7 @@ fn each_sum(
         behind = end;
         let mut sum = suffixes[first - base];
         sum.merge(prefix);
-        found(step, Some(sum), &values[first..end]);
+        found((step, first, end), Some(sum));
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Windows<'a> {
     /// For each sample how many before it are histograms, and how many there are at all. Empty when
     /// all are floats.
     pub(crate) histograms_before: &'a [u32],
+    /// For each position how many samples there are before it: some stand for several. Empty when
+    /// each stands for itself alone.
+    pub(crate) samples_before: &'a [u64],
     /// Since when each sample has been counting, 0 where that is not known. Empty when none is.
     pub(crate) start_timestamps: &'a [i64],
     /// For each step the position of the first sample inside and behind the last.
@@ -90,12 +93,20 @@ impl<'a> Windows<'a> {
             )
     }
 
+    /// How many samples there are at the positions `first..end`.
+    pub(crate) fn samples(&self, first: usize, end: usize) -> usize {
+        match (self.samples_before.get(first), self.samples_before.get(end)) {
+            (Some(before), Some(until)) => usize::try_from(until - before).unwrap_or(usize::MAX),
+            _ => end - first,
+        }
+    }
+
     /// The left edge of a step's window.
     pub(crate) fn left_ms(&self, step: usize) -> i64 {
         self.reference.at(step).saturating_sub(self.range_ms)
     }
 
-    /// How many samples all windows hold together.
+    /// How many positions all windows hold together.
     pub(crate) fn total(&self) -> usize {
         self.bounds.iter().map(|(first, end)| end - first).sum()
     }

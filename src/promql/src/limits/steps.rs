@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::grid::{Grid, Reference};
+use crate::operators::RangeSamples;
 use crate::result::StepStats;
 
 /// Counters of every step of a query.
@@ -35,15 +36,19 @@ impl StepCounts {
     }
 
     /// Counts samples that came from storage, in order of time, each for the first step that is not
-    /// before it.
-    pub(crate) fn add_read(&self, reference: Reference, timestamps: &[i64]) {
+    /// before it. No step lies between samples of which one stands for the others.
+    pub(crate) fn add_read(&self, reference: Reference, samples: &RangeSamples) {
         let last = reference.count().saturating_sub(1);
         let mut step = 0;
-        for timestamp in timestamps {
+        for (index, timestamp) in samples.columns.timestamps.iter().enumerate() {
             while step < last && reference.at(step) < *timestamp {
                 step += 1;
             }
-            add(&self.read, self.step_of(reference, step), 1);
+            let count = samples
+                .stands_for
+                .get(index)
+                .map_or(1, |count| *count as usize);
+            add(&self.read, self.step_of(reference, step), count);
         }
     }
 
@@ -100,10 +105,11 @@ mod tests {
         let earlier = query.reference(None, 3_600_000);
         counts.add_queryable(earlier, [(0, 1), (3, 5)].into_iter());
         let first_ms = earlier.at(0);
-        counts.add_read(
-            earlier,
-            &[first_ms - 50, first_ms, first_ms + 1, first_ms + 99],
-        );
+        let mut samples = RangeSamples::default();
+        for at_ms in [first_ms - 50, first_ms, first_ms + 1, first_ms + 99] {
+            samples.columns.push(at_ms, 1.0);
+        }
+        counts.add_read(earlier, &samples);
         // Evaluated once.
         counts.add_queryable(Grid::instant(100).reference(None, 0), [(0, 7)].into_iter());
         // A subquery's steps.

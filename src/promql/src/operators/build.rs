@@ -29,7 +29,7 @@ use super::matrix::MatrixOperator;
 use super::measured::Meter;
 use super::merge::{MergeOperator, Names};
 use super::range_call::WindowShape;
-use super::selector::SelectorOperator;
+use super::selector::{Condensation, SelectorOperator};
 use super::smoothed::SmoothedOperator;
 use super::subquery::{EmptyRange, SubqueryOperator};
 use super::{METADATA_LABELS, NameRemoval, Operator, RangeOperator, Shared};
@@ -271,9 +271,10 @@ fn build_info(
     Ok(merged(Box::new(operator), Names::Keep, context))
 }
 
-/// Builds the operator of a range vector, and the windows of its steps.
+/// Builds the operator of a range vector, and the windows of its steps. Beside the node stands what
+/// is asked of its samples, if that is less than all of them.
 pub(crate) fn build_range(
-    node: &Node,
+    (node, asked): (&Node, Option<Condensation>),
     grid: Grid,
     context: &mut BuildContext<'_>,
 ) -> Result<(Box<dyn RangeOperator>, WindowShape), EngineError> {
@@ -291,7 +292,8 @@ pub(crate) fn build_range(
             let selector = &matrix.selector;
             let querier = context.querier(selector.read)?;
             let reference = grid.reference(selector.at_ms, selector.offset_ms);
-            let operator = MatrixOperator::new(matrix, grid, querier, context.shared.clone());
+            let shared = context.shared.clone();
+            let operator = MatrixOperator::new((matrix, asked), grid, querier, shared);
             let shape = WindowShape {
                 edges: selector.edges,
                 before_ms: selector.before_ms,

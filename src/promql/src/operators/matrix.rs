@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::PromDuration;
-use storage::{Columns, Querier, SelectHints};
+use storage::{Querier, SelectHints};
 
-use super::selector::SeriesReader;
-use super::{RangeOperator, SeriesMeta, Shared};
+use super::selector::{Condensation, SeriesReader};
+use super::{RangeOperator, RangeSamples, SeriesMeta, Shared};
 use crate::error::EngineError;
 use crate::grid::Grid;
 use crate::plan::Matrix;
@@ -18,14 +18,15 @@ pub(crate) struct MatrixOperator {
 }
 
 impl MatrixOperator {
+    /// `asked` says what is asked of the samples, if that is less than all of them.
     pub(crate) fn new(
-        matrix: &Matrix,
+        (matrix, asked): (&Matrix, Option<Condensation>),
         grid: Grid,
         querier: Arc<dyn Querier>,
         shared: Shared,
     ) -> Self {
         Self {
-            reader: SeriesReader::new(&matrix.selector, grid, querier, shared).of_range(),
+            reader: SeriesReader::new(&matrix.selector, grid, querier, shared).of_range(asked),
         }
     }
 }
@@ -38,9 +39,9 @@ impl RangeOperator for MatrixOperator {
         })
     }
 
-    fn next(&mut self, out: &mut Columns) -> Result<(), EngineError> {
+    fn next(&mut self, out: &mut RangeSamples) -> Result<(), EngineError> {
         self.reader.next(out)?;
-        remove_stale(out);
+        out.remove_stale();
         Ok(())
     }
 
@@ -48,41 +49,5 @@ impl RangeOperator for MatrixOperator {
         Some(Box::new(Self {
             reader: self.reader.fork(series.start),
         }))
-    }
-}
-
-/// Removes stale markers; windows do not see them.
-pub(super) fn remove_stale(columns: &mut Columns) {
-    let is_stale = |value: &f64| model::is_stale_nan(*value);
-    if columns.values.iter().any(is_stale) {
-        columns.retain(|columns, index| !is_stale(&columns.values[index]));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stale_markers_are_removed_and_order_stays() {
-        let mut columns = Columns::default();
-        for at in 0..10_i64 {
-            columns.push(
-                at,
-                if at % 3 == 1 {
-                    model::stale_nan()
-                } else {
-                    model::sample::normal_nan()
-                },
-            );
-        }
-        remove_stale(&mut columns);
-        assert_eq!(columns.timestamps, [0, 2, 3, 5, 6, 8, 9]);
-        assert!(
-            columns
-                .values
-                .iter()
-                .all(|value| !model::is_stale_nan(*value))
-        );
     }
 }

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::SharedStopwatch;
-use storage::Columns;
 
-use super::{Operator, RangeOperator, SeriesMeta, metas_bytes};
+use super::{Operator, RangeOperator, RangeSamples, SeriesMeta, metas_bytes};
 use crate::error::EngineError;
 use crate::explain::OperatorUsage;
 use crate::plan::Node;
@@ -151,9 +150,10 @@ impl RangeOperator for Measured<dyn RangeOperator> {
         Ok(metas)
     }
 
-    fn next(&mut self, out: &mut Columns) -> Result<(), EngineError> {
+    fn next(&mut self, out: &mut RangeSamples) -> Result<(), EngineError> {
         self.probe.timed(|| self.inner.next(out))?;
-        self.probe.add_samples(out.len(), size_of::<(i64, f64)>());
+        self.probe
+            .add_samples(out.represented(), size_of::<(i64, f64)>());
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use model::Labels;
 use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
-use super::{Operator, RangeOperator, SeriesMeta, Shared, TypeLabels};
+use super::{Operator, RangeOperator, RangeSamples, SeriesMeta, Shared, TypeLabels};
 use crate::annotations::Annotation;
 use crate::error::EngineError;
 use crate::functions::floats::without_histograms;
@@ -56,9 +56,10 @@ impl WindowShape {
 struct WindowReader {
     input: Box<dyn RangeOperator>,
     shape: WindowShape,
-    columns: Columns,
+    samples: RangeSamples,
     bounds: Vec<(usize, usize)>,
     histograms_before: Vec<u32>,
+    samples_before: Vec<u64>,
     memory: Reservation,
 }
 
@@ -67,9 +68,10 @@ impl WindowReader {
         Self {
             input,
             shape,
-            columns: Columns::default(),
+            samples: RangeSamples::default(),
             bounds: Vec::new(),
             histograms_before: Vec::new(),
+            samples_before: Vec::new(),
             memory: Reservation::empty(&shared.limits),
         }
     }
@@ -82,28 +84,25 @@ impl WindowReader {
     }
 
     fn next(&mut self, shared: &Shared) -> Result<Windows<'_>, EngineError> {
-        self.input.next(&mut self.columns)?;
+        self.input.next(&mut self.samples)?;
         let shape = self.shape;
-        shape.find_bounds(&self.columns, &mut self.bounds);
-        count_histograms(&self.columns, &mut self.histograms_before);
-        let queryable = queryable_samples(&self.columns, &self.bounds);
+        let columns = &self.samples.columns;
+        shape.find_bounds(columns, &mut self.bounds);
+        count_histograms(columns, &mut self.histograms_before);
+        count_samples(&self.samples.stands_for, &mut self.samples_before);
+        let queryable = self.samples.queryable(&self.bounds);
         shared.limits.count_queryable(queryable);
         if let Some(steps) = shared.limits.steps() {
-            let windows = self.bounds.iter().enumerate();
-            let sizes = windows.map(|(step, window)| {
-                (
-                    step,
-                    queryable_samples(&self.columns, std::slice::from_ref(window)),
-                )
-            });
-            steps.add_queryable(shape.reference, sizes);
+            let sizes = self.samples.queryable_each(&self.bounds);
+            steps.add_queryable(shape.reference, sizes.into_iter().enumerate());
         }
         Ok(Windows {
-            timestamps: &self.columns.timestamps,
-            values: &self.columns.values,
-            histograms: &self.columns.histograms,
+            timestamps: &columns.timestamps,
+            values: &columns.values,
+            histograms: &columns.histograms,
             histograms_before: &self.histograms_before,
-            start_timestamps: &self.columns.start_timestamps,
+            samples_before: &self.samples_before,
+            start_timestamps: &columns.start_timestamps,
             bounds: &self.bounds,
             reference: shape.reference,
             grid: shape.grid,
@@ -128,22 +127,19 @@ fn count_histograms(columns: &Columns, before: &mut Vec<u32>) {
     }
 }
 
-/// How many samples all windows hold together. A histogram counts as many as it is large.
-pub(crate) fn queryable_samples(columns: &Columns, bounds: &[(usize, usize)]) -> usize {
-    if columns.histograms.is_empty() {
-        return bounds.iter().map(|(first, end)| end - first).sum();
+/// Sets `before` to how many samples there are before each one and before the end, or to nothing when
+/// each stands for itself alone.
+fn count_samples(stands_for: &[u32], before: &mut Vec<u64>) {
+    before.clear();
+    if stands_for.is_empty() {
+        return;
     }
-    let mut before = vec![0_usize];
-    let mut total = 0_usize;
-    for histogram in &columns.histograms {
-        let size = histogram.as_ref().map_or(1, |it| it.size_in_samples());
-        total = total.saturating_add(size);
-        before.push(total);
-    }
-    bounds
-        .iter()
-        .map(|(first, end)| before[*end] - before[*first])
-        .fold(0, usize::saturating_add)
+    let mut total = 0;
+    before.push(0);
+    before.extend(stands_for.iter().map(|count| {
+        total += u64::from(*count);
+        total
+    }));
 }
 
 /// A function over the windows of each series. Names stay: dropping them is the merge operator's

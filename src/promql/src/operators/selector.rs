@@ -1,14 +1,19 @@
 //! Instant selectors: for each step the newest sample that is not too old.
 
+mod condense;
 mod hints;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use promql_syntax::ast::WindowEdges;
 use storage::{Columns, Querier, SelectHints, SeriesSet};
 
+pub(crate) use condense::Condensation;
+use condense::Condenser;
+
 use super::statistics::keep_statistics;
-use super::{Operator, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
+use super::{Operator, RangeSamples, SERIES_PER_CHECK, SeriesMeta, Shared, metas_bytes};
 use crate::error::EngineError;
 use crate::grid::{Grid, Reference};
 use crate::limits::{Reservation, SAMPLE_BYTES};
@@ -28,6 +33,8 @@ pub(crate) struct SeriesReader {
     left_out_ms: i64,
     /// Whether samples other than the newest at or before each instant do not matter.
     newest_only: bool,
+    /// Reads less than all samples, where not all are asked for.
+    condenser: Option<Condenser>,
     labels: Reservation,
     samples: Reservation,
 }
@@ -50,15 +57,23 @@ impl SeriesReader {
             next_series: 0,
             left_out_ms: 1,
             newest_only: false,
+            condenser: None,
             labels,
             samples,
         }
     }
 
-    /// The reader of a range selector.
-    pub(crate) fn of_range(self) -> Self {
+    /// The reader of a range selector. `asked` says what is asked of the samples, if that is less
+    /// than all of them.
+    pub(crate) fn of_range(self, asked: Option<Condensation>) -> Self {
+        let selector = &self.selector;
+        let is_plain = selector.edges == WindowEdges::Plain && !selector.statistics_only;
+        let condenser = asked
+            .filter(|_| is_plain)
+            .and_then(|asked| Condenser::new(asked, self.reference, selector.window_ms));
         Self {
             left_out_ms: 0,
+            condenser,
             ..self
         }
     }
@@ -102,27 +117,23 @@ impl SeriesReader {
             next_series: first_series,
             left_out_ms: self.left_out_ms,
             newest_only: self.newest_only,
+            condenser: self.condenser,
             labels: Reservation::empty(&self.shared.limits),
             samples: Reservation::empty(&self.shared.limits),
         }
     }
 
     /// Reads the samples of the next series, stale markers included.
-    pub(crate) fn next(&mut self, columns: &mut Columns) -> Result<(), EngineError> {
+    pub(crate) fn next(&mut self, out: &mut RangeSamples) -> Result<(), EngineError> {
         let index = self.next_series;
         self.next_series += 1;
         if index.is_multiple_of(SERIES_PER_CHECK) {
             self.shared.limits.check()?;
         }
-        columns.clear();
+        out.clear();
         let Some(set) = &self.set else { return Ok(()) };
-        if self.reads_newest() {
-            set.read_newest(index, columns)?;
-        } else if self.reference.step_ms() > self.reach_ms() {
-            self.read_sparse(set.as_ref(), index, columns)?;
-        } else {
-            set.read(index, columns)?;
-        }
+        self.read(set.as_ref(), index, out)?;
+        let columns = &mut out.columns;
         if !self.shared.use_start_timestamps {
             columns.start_timestamps.clear();
         }
@@ -131,10 +142,37 @@ impl SeriesReader {
             let reference = self.reference.later(self.selector.behind_ms);
             keep_statistics(columns, reference, self.reach_ms() - self.left_out_ms);
         }
-        self.shared.limits.count_read(columns.len());
+        self.shared.limits.count_read(out.represented());
         if let Some(steps) = self.shared.limits.steps() {
-            steps.add_read(self.reference, &columns.timestamps);
+            steps.add_read(self.reference, out);
         }
+        self.hold(&out.columns)
+    }
+
+    fn read(
+        &self,
+        set: &dyn SeriesSet,
+        index: usize,
+        out: &mut RangeSamples,
+    ) -> Result<(), EngineError> {
+        if let Some(condenser) = &self.condenser {
+            if condenser.read(set, index, out)? {
+                return Ok(());
+            }
+            out.clear();
+        }
+        let columns = &mut out.columns;
+        if self.reads_newest() {
+            return Ok(set.read_newest(index, columns)?);
+        }
+        if self.reference.step_ms() > self.reach_ms() {
+            return self.read_sparse(set, index, columns);
+        }
+        Ok(set.read(index, columns)?)
+    }
+
+    /// Counts the samples as held until the next series is read.
+    fn hold(&mut self, columns: &Columns) -> Result<(), EngineError> {
         let samples = held_samples(columns);
         let optional = (columns.histograms.len() + columns.start_timestamps.len())
             .saturating_mul(size_of::<i64>());
@@ -195,7 +233,7 @@ pub(crate) struct SelectorOperator {
     reader: SeriesReader,
     output: SelectorOutput,
     shared: Shared,
-    columns: Columns,
+    samples: RangeSamples,
 }
 
 impl SelectorOperator {
@@ -209,7 +247,7 @@ impl SelectorOperator {
             reader: SeriesReader::new(selector, grid, querier, shared.clone()).for_newest(),
             output: selector.output,
             shared,
-            columns: Columns::default(),
+            samples: RangeSamples::default(),
         }
     }
 }
@@ -224,25 +262,26 @@ impl Operator for SelectorOperator {
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
-        self.reader.next(&mut self.columns)?;
+        self.reader.next(&mut self.samples)?;
+        let columns = &self.samples.columns;
         let reference = self.reader.reference();
         out.reset(reference.count());
         newest_samples(
-            &self.columns,
+            columns,
             reference,
             self.reader.window_ms(),
-            |step, sample| match (self.output, self.columns.histogram(sample)) {
+            |step, sample| match (self.output, columns.histogram(sample)) {
                 (SelectorOutput::Timestamp, _) => {
-                    out.set(step, seconds(self.columns.timestamps[sample]));
+                    out.set(step, seconds(columns.timestamps[sample]));
                 }
                 (SelectorOutput::StartTimestamp, _) => {
-                    let start_ms = self.columns.start_timestamps.get(sample);
+                    let start_ms = columns.start_timestamps.get(sample);
                     out.set(step, seconds(start_ms.copied().unwrap_or(0)));
                 }
                 (SelectorOutput::Value, Some(histogram)) => {
                     out.set_histogram(step, Arc::clone(histogram));
                 }
-                (SelectorOutput::Value, None) => out.set(step, self.columns.values[sample]),
+                (SelectorOutput::Value, None) => out.set(step, columns.values[sample]),
             },
         );
         self.shared.limits.count_queryable(out.samples());
@@ -260,7 +299,7 @@ impl Operator for SelectorOperator {
             reader: self.reader.fork(series.start),
             output: self.output,
             shared: self.shared.clone(),
-            columns: Columns::default(),
+            samples: RangeSamples::default(),
         }))
     }
 }

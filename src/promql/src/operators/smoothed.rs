@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use model::{Labels, PromDuration};
 use promql_syntax::ast::PosRange;
-use storage::{Columns, Querier, SelectHints};
+use storage::{Querier, SelectHints};
 
-use super::matrix::remove_stale;
 use super::selector::SeriesReader;
-use super::{Operator, SeriesMeta, Shared};
+use super::{Operator, RangeSamples, SeriesMeta, Shared};
 use crate::error::EngineError;
 use crate::functions::extended::Extended;
 use crate::functions::extended_histogram::ExtendedHistograms;
@@ -23,7 +22,7 @@ pub(crate) struct SmoothedOperator {
     reader: SeriesReader,
     selector: Selector,
     shared: Shared,
-    columns: Columns,
+    samples: RangeSamples,
     bounds: Vec<(usize, usize)>,
     /// The series' labels, for annotations, and where these point to.
     labels: Vec<Labels>,
@@ -45,7 +44,7 @@ impl SmoothedOperator {
             reader: SeriesReader::new(selector, grid, querier, shared.clone()),
             selector: selector.clone(),
             shared,
-            columns: Columns::default(),
+            samples: RangeSamples::default(),
             bounds: Vec::new(),
             labels: Vec::new(),
             pos,
@@ -77,13 +76,14 @@ impl Operator for SmoothedOperator {
     }
 
     fn next(&mut self, out: &mut SeriesSlice) -> Result<(), EngineError> {
-        self.reader.next(&mut self.columns)?;
-        remove_stale(&mut self.columns);
+        self.reader.next(&mut self.samples)?;
+        self.samples.remove_stale();
+        let columns = &self.samples.columns;
         let reference = self.reader.reference();
         let (window_ms, behind_ms) = (self.selector.window_ms, self.selector.behind_ms);
         let reach_ms = window_ms.saturating_add(behind_ms);
         find_bounds(
-            &self.columns,
+            columns,
             reference.later(behind_ms),
             reach_ms,
             &mut self.bounds,
@@ -96,13 +96,13 @@ impl Operator for SmoothedOperator {
         for (step, (first, end)) in self.bounds.iter().enumerate() {
             let at_ms = reference.at(step);
             let samples = Extended {
-                timestamps: &self.columns.timestamps[*first..*end],
-                values: &self.columns.values[*first..*end],
+                timestamps: &columns.timestamps[*first..*end],
+                values: &columns.values[*first..*end],
                 left_ms: at_ms.saturating_sub(window_ms),
                 right_ms: at_ms.saturating_add(behind_ms),
                 edges: self.selector.edges,
             };
-            let histograms = self.columns.histograms.get(*first..*end).unwrap_or(&[]);
+            let histograms = columns.histograms.get(*first..*end).unwrap_or(&[]);
             match histograms.iter().flatten().count() {
                 0 => {
                     if let Some(value) = samples.value_at(at_ms) {

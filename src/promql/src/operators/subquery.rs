@@ -4,9 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::{CounterResetHint, FloatHistogram};
-use storage::Columns;
 
-use super::{Operator, RangeOperator, SeriesMeta, Shared};
+use super::{Operator, RangeOperator, RangeSamples, SeriesMeta, Shared};
 use crate::error::EngineError;
 use crate::grid::Grid;
 use crate::limits::Reservation;
@@ -57,7 +56,7 @@ impl RangeOperator for SubqueryOperator {
         self.input.series()
     }
 
-    fn next(&mut self, out: &mut Columns) -> Result<(), EngineError> {
+    fn next(&mut self, out: &mut RangeSamples) -> Result<(), EngineError> {
         // A series may have millions of steps, so that the look at the deadline counts them.
         self.steps_since_check = self.steps_since_check.saturating_add(self.grid.count());
         if self.steps_since_check >= STEPS_PER_CHECK {
@@ -72,9 +71,9 @@ impl RangeOperator for SubqueryOperator {
             match self.slice.histograms.get_mut(step).and_then(Option::take) {
                 Some(mut histogram) => {
                     forget_resets(&mut histogram);
-                    out.push_histogram(at_ms, histogram);
+                    out.columns.push_histogram(at_ms, histogram);
                 }
-                None => out.push(at_ms, self.slice.values[step]),
+                None => out.columns.push(at_ms, self.slice.values[step]),
             }
         }
         Ok(())
@@ -104,7 +103,7 @@ impl RangeOperator for EmptyRange {
         Ok(Vec::new())
     }
 
-    fn next(&mut self, out: &mut Columns) -> Result<(), EngineError> {
+    fn next(&mut self, out: &mut RangeSamples) -> Result<(), EngineError> {
         out.clear();
         Ok(())
     }

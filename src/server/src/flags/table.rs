@@ -166,7 +166,8 @@ pub const FLAGS: &[FlagSpec] = &[
         kind: FlagKind::Value("NUMBER"),
         default: "50000000",
         section: QUERIES,
-        help: "Most samples that one query may hold in memory. Queries that need more fail.",
+        help: "Most samples that one query may hold in memory. Queries that need more fail. Samples \
+               of chunks whose summary says enough are not held.",
     },
     FlagSpec {
         name: "query.max-memory-per-query",

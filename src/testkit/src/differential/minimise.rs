@@ -3,7 +3,8 @@
 use promql_syntax::ast::ValueType;
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 
-use super::case::{Case, CaseOutcome, run_against_reference};
+use super::case::{Case, CaseOutcome};
+use super::chunked::{TestData, run_case};
 use super::run::load;
 use crate::promqltest::ScriptStorage;
 use crate::reference::Dataset;
@@ -35,10 +36,13 @@ pub fn minimised(
             {
                 continue;
             }
+            let Ok(data) = TestData::new(data) else {
+                continue;
+            };
             if let CaseOutcome::Different(difference) =
-                run_against_reference(&case, &data, storage.queryable())
+                run_case(&case, &data, storage.queryable()).outcome
             {
-                best = (case, data, difference);
+                best = (case, data.dataset, difference);
                 is_better = true;
                 break;
             }

@@ -8,7 +8,8 @@ use promql::NameRemoval;
 use promql_syntax::ast::{AggregateOp, AtModifier};
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 
-use super::case::{Case, CaseOutcome, run_against_answer, run_against_reference};
+use super::case::{Case, CaseOutcome, run_against_answer};
+use super::chunked::{TestData, run_case};
 use super::counts::Counts;
 use super::explained::{Explanation, explained};
 use super::expressions::{Dialect, Generator};
@@ -81,6 +82,8 @@ pub struct Report {
     pub explained: BTreeMap<Explanation, usize>,
     /// Cases that differ, the first ones made small.
     pub differences: Vec<String>,
+    /// Cases in which chunks were answered from their summaries.
+    pub used_summaries: usize,
     /// What the queries of the cases with an answer held.
     pub counts: Counts,
 }
@@ -102,20 +105,20 @@ pub(super) fn load(
 pub fn run_reference(cases: usize, seed: u64, storage: &mut dyn ScriptStorage) -> Report {
     let mut report = Report::default();
     let mut index = 0_u64;
-    let mut current: Option<(u64, Dataset)> = None;
+    let mut current: Option<(u64, TestData)> = None;
     while report.cases < cases {
         let data_seed = seed
             .wrapping_mul(1_000_003)
             .wrapping_add(index / CASES_PER_DATASET);
         if current.as_ref().is_none_or(|(of, ..)| *of != data_seed) {
-            let data = random_data(data_seed, Dialect::Full, 0);
-            if let Err(error) = load(&data, storage) {
-                report
-                    .differences
-                    .push(format!("data {data_seed}: {error}"));
-                return report;
+            match load_test_data(data_seed, storage) {
+                Ok(data) => current = Some((data_seed, data)),
+                Err(error) => {
+                    let difference = format!("data {data_seed}: {error}");
+                    report.differences.push(difference);
+                    return report;
+                }
             }
-            current = Some((data_seed, data));
         }
         let case_seed = seed.wrapping_mul(7_368_787).wrapping_add(index);
         index += 1;
@@ -126,6 +129,15 @@ pub fn run_reference(cases: usize, seed: u64, storage: &mut dyn ScriptStorage) -
         }
     }
     report
+}
+
+fn load_test_data(
+    seed: u64,
+    storage: &mut dyn ScriptStorage,
+) -> Result<TestData, ScriptStorageError> {
+    let data = random_data(seed, Dialect::Full, 0);
+    load(&data, storage)?;
+    TestData::new(data).map_err(|error| ScriptStorageError(error.to_string()))
 }
 
 /// The first dataset is in November 2023; each further one is two hours later, out of reach of
@@ -241,8 +253,10 @@ impl Report {
     }
 
     /// Returns whether `storage` still holds the data.
-    fn run(&mut self, case: &Case, data: &Dataset, storage: &mut dyn ScriptStorage) -> bool {
-        let outcome = run_against_reference(case, data, storage.queryable());
+    fn run(&mut self, case: &Case, data: &TestData, storage: &mut dyn ScriptStorage) -> bool {
+        let run = run_case(case, data, storage.queryable());
+        self.used_summaries += usize::from(run.used_summaries);
+        let outcome = run.outcome;
         self.count(&outcome);
         let mut holds_data = true;
         match outcome {
@@ -252,7 +266,7 @@ impl Report {
                 self.differences.push(if holds_data {
                     format!("{}\n  {difference}", at(case))
                 } else {
-                    describe(minimised(case, data, difference, storage))
+                    describe(minimised(case, &data.dataset, difference, storage))
                 });
             }
             _ => {}
@@ -285,6 +299,11 @@ impl fmt::Display for Report {
         for (why, count) in &self.explained {
             writeln!(f, "changed since: {count} ({}; {})", why.what, why.source)?;
         }
+        writeln!(
+            f,
+            "chunks answered from summaries in {} cases",
+            self.used_summaries
+        )?;
         write!(
             f,
             "{} cases: {} same values, {} same errors, {} errors not reached, {} explained, {} \

@@ -11,6 +11,7 @@ use super::super::call::{
 use super::super::constant::{NumberOperator, TimeOperator};
 use super::super::merge::Names;
 use super::super::range_call::{AbsentOverTimeOperator, RangeCallOperator, WindowShape};
+use super::super::selector::Condensation;
 use super::super::sort::{SortKey, SortOperator};
 use super::super::{Operator, RangeOperator, seconds};
 use super::{BuildContext, build, build_range, merged};
@@ -208,7 +209,9 @@ impl Caller<'_, '_> {
             .ok_or_else(|| {
                 EngineError::Unsupported(format!("{}() without a range vector", call.func.name))
             })?;
-        let (operator, shape) = build_range(node, self.grid, self.context)?;
+        let use_start_timestamps = self.context.shared.use_start_timestamps;
+        let asked = Condensation::of(call.func.name, use_start_timestamps);
+        let (operator, shape) = build_range((node, asked), self.grid, self.context)?;
         let pos = call.args.first().map_or(self.pos, |first| first.pos);
         Ok((operator, WindowShape { pos, ..shape }))
     }

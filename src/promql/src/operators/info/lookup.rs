@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use model::{Labels, METRIC_NAME, PromDuration};
-use storage::{Columns, Querier, SelectHints};
+use storage::{Querier, SelectHints};
 
 use super::identity::{Identities, write_identity};
 use crate::error::{EngineError, InfoError};
 use crate::grid::Grid;
 use crate::limits::Reservation;
 use crate::operators::selector::{SeriesReader, newest_samples};
-use crate::operators::{SERIES_PER_CHECK, Shared};
+use crate::operators::{RangeSamples, SERIES_PER_CHECK, Shared};
 use crate::plan::Selector;
 use crate::slice::Bitmap;
 
@@ -113,16 +113,17 @@ impl Lookup {
             .collect();
         let steps = reference.count();
         self.make_tracks(&track_of, steps)?;
-        let (mut columns, mut found) = (Columns::default(), Vec::new());
+        let (mut samples, mut found) = (RangeSamples::default(), Vec::new());
         for (index, (meta, track)) in metas.into_iter().zip(track_of).enumerate() {
             if index.is_multiple_of(SERIES_PER_CHECK) {
                 shared.limits.check()?;
             }
-            reader.next(&mut columns)?;
+            reader.next(&mut samples)?;
             let Some(track) = track else { continue };
+            let columns = &samples.columns;
             self.labels.push(meta.labels);
             found.clear();
-            newest_samples(&columns, reference, reader.window_ms(), |step, sample| {
+            newest_samples(columns, reference, reader.window_ms(), |step, sample| {
                 found.push(step);
                 if columns.histogram(sample).is_some() {
                     self.faults.add(step, steps, || Reason::NotFloat);
