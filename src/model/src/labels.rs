@@ -170,6 +170,33 @@ impl Labels {
         Some(Self(Arc::from(packed)))
     }
 
+    /// As [`Labels::from_packed`], of a text that is known to be right: parts of
+    /// [`Labels::packed_pairs`] in their order, one after the other.
+    #[must_use]
+    pub fn from_packed_pairs(packed: &str) -> Self {
+        debug_assert!(Self::from_packed(packed).is_some());
+        Self(Arc::from(packed))
+    }
+
+    /// The packed text of each label, in order of names. Side by side they are
+    /// [`Labels::as_packed`]; no part is the beginning of another.
+    pub fn packed_pairs(&self) -> impl Iterator<Item = &str> {
+        let mut rest: &str = &self.0;
+        std::iter::from_fn(move || {
+            let (_, after_name) = split_text(rest)?;
+            let (_, after_value) = split_text(after_name)?;
+            let pair = &rest[..rest.len() - after_value.len()];
+            rest = after_value;
+            Some(pair)
+        })
+    }
+
+    /// Name and value of a part of [`Labels::packed_pairs`].
+    #[must_use]
+    pub fn unpack_pair(pair: &str) -> Option<(&str, &str)> {
+        LabelIter(pair).next()
+    }
+
     /// Appends the packed text of the labels whose name passes `keep` to `packed`: equal texts are
     /// equal label sets.
     pub fn pack_filtered(&self, packed: &mut String, mut keep: impl FnMut(&str) -> bool) {

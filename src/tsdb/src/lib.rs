@@ -20,6 +20,7 @@ mod open;
 mod options;
 mod order;
 mod overlap;
+mod paged;
 mod partition;
 mod read;
 mod record;

@@ -15,7 +15,7 @@ use crate::head::NewestValue;
 use crate::index::LabelReader;
 use crate::keys;
 use crate::partition::Partition;
-use crate::series_set::EngineSeriesSet;
+use crate::series_set::{EngineSeriesSet, Selection};
 
 impl Queryable for Tsdb {
     fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError> {
@@ -50,6 +50,8 @@ impl Querier for EngineQuerier {
         matchers: &[Matcher],
         _hints: SelectHints,
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
+        // Before the look at the index, so that what is found there keeps its labels.
+        let pin = self.engine.catalog.pin();
         let (ids, partitions) = if self.is_empty() {
             (RoaringBitmap::new(), Vec::new())
         } else {
@@ -59,12 +61,17 @@ impl Querier for EngineQuerier {
             let ids = index.select(matchers, self.range, &self.engine.catalog);
             (ids, partitions)
         };
-        let mut series = self.engine.catalog.get_many(ids.iter());
+        let mut series = self.engine.catalog.places(ids.iter());
         // The order of the chunks' keys: the same data gives the same order.
-        series.sort_unstable_by_key(|(id, entry)| (entry.metric, *id));
+        series.sort_unstable_by_key(|(id, place)| (place.metric, *id));
         let engine = Arc::clone(&self.engine);
+        let selection = Selection {
+            pin,
+            series,
+            partitions,
+        };
         Ok(Box::new(EngineSeriesSet::new(
-            engine, self.range, series, partitions,
+            engine, self.range, selection,
         )))
     }
 
@@ -87,25 +94,30 @@ impl Querier for EngineQuerier {
 
 impl LabelReader for Catalog {
     fn retain(&self, series: &mut RoaringBitmap, matcher: &Matcher) {
-        let passing = self
-            .get_many(series.iter())
-            .into_iter()
-            .filter(|(_, entry)| matcher.matches(entry.labels.value_or_empty(matcher.name())));
-        *series = passing.map(|(id, _)| id).collect();
+        let mut passing = RoaringBitmap::new();
+        self.visit_values(series.iter(), matcher.name(), |id, value| {
+            if matcher.matches(value) {
+                passing.insert(id);
+            }
+        });
+        *series = passing;
     }
 
     fn values(&self, series: &RoaringBitmap, name: &str) -> BTreeSet<String> {
-        let entries = self.get_many(series.iter()).into_iter();
-        entries
-            .filter_map(|(_, entry)| Some(entry.labels.get(name)?.to_owned()))
-            .collect()
+        let mut values = BTreeSet::new();
+        self.visit_values(series.iter(), name, |_, value| {
+            if !value.is_empty() && !values.contains(value) {
+                values.insert(value.to_owned());
+            }
+        });
+        values
     }
 }
 
 impl Engine {
     /// The newest sample of a series in the store; not what is only in the head.
     pub(crate) fn newest_stored(&self, id: u32) -> Result<Option<(i64, NewestValue)>, TsdbError> {
-        let Some(entry) = self.catalog.get(id) else {
+        let Some(place) = self.catalog.place(id) else {
             return Ok(None);
         };
         let partitions: Vec<Partition> = {
@@ -117,7 +129,7 @@ impl Engine {
                 .collect()
         };
         for partition in partitions {
-            let prefix = keys::chunk_series(partition, (entry.metric, id));
+            let prefix = keys::chunk_series(partition, (place.metric, id));
             let mut last_key = [u8::MAX; keys::CHUNK_KEY_BYTES];
             last_key[..keys::CHUNK_SERIES_BYTES].copy_from_slice(&prefix);
             let mut scan = self.kv.scan(kv::Family::Chunks, None);

@@ -103,7 +103,7 @@ impl Engine {
                 .map_err(|_| TsdbError::corrupt("series key", "it is not four bytes long"))?;
             let entry = decode_series(row)?;
             index.add(id, &entry.labels);
-            self.catalog.restore(id, entry);
+            self.catalog.restore(id, &entry);
             scan.advance();
         }
         if let Some(next) = self.kv.get(kv::Family::Meta, keys::META_NEXT_SERIES)? {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::{PromDuration, Timestamp};
 use storage::ChunkSummary;
 
-use crate::catalog::SeriesEntry;
+use crate::catalog::Place;
 use crate::commit::encode_series;
 use crate::db::{Engine, UpkeepState};
 use crate::error::TsdbError;
@@ -32,7 +32,7 @@ enum Scope {
 /// A chunk on its way into the store.
 struct Sealable {
     partition: Partition,
-    entry: SeriesEntry,
+    place: Place,
     full: FullChunk,
 }
 
@@ -111,7 +111,7 @@ impl Engine {
             let start = chunk.full.chunk.first_timestamp();
             (
                 chunk.partition,
-                chunk.entry.metric,
+                chunk.place.metric,
                 chunk.full.series,
                 start,
             )
@@ -172,11 +172,11 @@ impl Engine {
             let partition = start
                 .and_then(Partition::of)
                 .filter(|partition| !expired(partition));
-            match (partition, self.catalog.get(full.series)) {
-                (Some(partition), Some(entry)) => {
+            match (partition, self.catalog.place(full.series)) {
+                (Some(partition), Some(place)) => {
                     chunks.push(Sealable {
                         partition,
-                        entry,
+                        place,
                         full,
                     });
                 }
@@ -209,14 +209,14 @@ impl Engine {
             let start = Timestamp::from_millis(first);
             let key = keys::chunk(sealable.partition, sealable.id(), start, keys::IN_ORDER);
             batch.put(kv::Family::Chunks, &key, &bytes);
-            if sealable.full.series >= self.restored_ids() && !sealable.full.row_stored {
+            let id = sealable.full.series;
+            if id >= self.restored_ids()
+                && !sealable.full.row_stored
+                && let Some(entry) = self.catalog.get(id)
+            {
                 // Visible samples may be sealed before their commit: no chunk without its series.
-                let row = encode_series(&sealable.entry);
-                batch.put(
-                    kv::Family::Series,
-                    &keys::series(sealable.full.series),
-                    &row,
-                );
+                let row = encode_series(&entry);
+                batch.put(kv::Family::Series, &keys::series(id), &row);
             }
             total_bytes += bytes.len() as u64;
             sealed.push((sealable.full.series, last));
@@ -289,7 +289,7 @@ impl Engine {
 
 impl Sealable {
     fn id(&self) -> (u32, u32) {
-        (self.entry.metric, self.full.series)
+        (self.place.metric, self.full.series)
     }
 }
 

@@ -145,7 +145,7 @@ impl Engine {
             Timestamp::from_millis(first.row.timestamp_ms),
             Timestamp::from_millis(last.row.timestamp_ms),
         );
-        let known = read_in_order(self, (id, entry), range, partition)?;
+        let known = read_in_order(self, (id, entry.place()), range, partition)?;
         let is_new = |sample: &&&LateSample| known.binary_search(&sample.row.timestamp_ms).is_err();
         Ok(samples.iter().filter(is_new).copied().collect())
     }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 use storage::{ChunkCursor, ChunkSummary, Columns, SeriesSet, StorageError};
 
-use crate::catalog::SeriesEntry;
+use crate::catalog::{Pin, Place};
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
@@ -33,10 +33,18 @@ const EMPTY: TimeRange = TimeRange {
 pub(crate) struct EngineSeriesSet {
     engine: Arc<Engine>,
     range: TimeRange,
-    series: Vec<(u32, SeriesEntry)>,
-    partitions: Vec<Partition>,
+    selection: Selection,
     /// Newest last.
     blocks: Mutex<Vec<(usize, Arc<Block>)>>,
+}
+
+/// Selected series, in the order of the chunks' keys.
+pub(crate) struct Selection {
+    /// Made before the series were looked up.
+    pub(crate) pin: Pin,
+    pub(crate) series: Vec<(u32, Place)>,
+    /// Partitions that may hold their chunks.
+    pub(crate) partitions: Vec<Partition>,
 }
 
 /// Chunks of some neighbouring series.
@@ -151,17 +159,11 @@ impl Part<'_> {
 }
 
 impl EngineSeriesSet {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        range: TimeRange,
-        series: Vec<(u32, SeriesEntry)>,
-        partitions: Vec<Partition>,
-    ) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, range: TimeRange, selection: Selection) -> Self {
         Self {
             engine,
             range,
-            series,
-            partitions,
+            selection,
             blocks: Mutex::default(),
         }
     }
@@ -175,13 +177,13 @@ impl EngineSeriesSet {
         }
         // Not under the lock: threads work on blocks of their own.
         let from = number * SERIES_PER_BLOCK;
-        let to = (from + SERIES_PER_BLOCK).min(self.series.len());
+        let to = (from + SERIES_PER_BLOCK).min(self.selection.series.len());
         let fetch = Fetch {
             engine: &self.engine,
             range: self.range,
-            series: &self.series[from..to],
+            series: &self.selection.series[from..to],
         };
-        let block = Arc::new(fetch.block(&self.partitions)?);
+        let block = Arc::new(fetch.block(&self.selection.partitions)?);
         let mut blocks = self.blocks.lock();
         if blocks.len() >= CACHED_BLOCKS {
             blocks.remove(0);
@@ -195,7 +197,7 @@ impl EngineSeriesSet {
 struct Fetch<'a> {
     engine: &'a Engine,
     range: TimeRange,
-    series: &'a [(u32, SeriesEntry)],
+    series: &'a [(u32, Place)],
 }
 
 impl Fetch<'_> {
@@ -239,7 +241,7 @@ impl Fetch<'_> {
         bound[..keys::CHUNK_SERIES_BYTES]
             .copy_from_slice(&keys::chunk_series(partition, (last.metric, *last_id)));
         let mut scan = None;
-        for (slot, (id, entry)) in self.series.iter().enumerate() {
+        for (slot, (id, place)) in self.series.iter().enumerate() {
             let head_start = block.series[slot]
                 .head
                 .first()
@@ -250,7 +252,7 @@ impl Fetch<'_> {
             if in_head_only && !disordered.contains(*id) {
                 continue;
             }
-            let prefix = keys::chunk_series(partition, (entry.metric, *id));
+            let prefix = keys::chunk_series(partition, (place.metric, *id));
             let is_new = scan.is_none();
             let scan =
                 scan.get_or_insert_with(|| self.engine.kv.scan(kv::Family::Chunks, Some(&bound)));
@@ -287,14 +289,14 @@ impl Fetch<'_> {
 /// that came out of order.
 pub(crate) fn read_in_order(
     engine: &Engine,
-    (id, entry): (u32, &SeriesEntry),
+    (id, place): (u32, Place),
     range: TimeRange,
     partition: Partition,
 ) -> Result<Vec<i64>, TsdbError> {
     let fetch = Fetch {
         engine,
         range,
-        series: &[(id, entry.clone())],
+        series: &[(id, place)],
     };
     let mut block = fetch.block(&[partition])?;
     for chunks in &mut block.series {
@@ -322,16 +324,17 @@ fn step_to(scan: &mut kv::Scan<'_>, prefix: &[u8]) -> Result<bool, TsdbError> {
 
 impl SeriesSet for EngineSeriesSet {
     fn len(&self) -> usize {
-        self.series.len()
+        self.selection.series.len()
     }
 
     fn labels(&self, index: usize) -> Labels {
-        self.series[index].1.labels.clone()
+        let (id, _) = self.selection.series[index];
+        self.engine.catalog.labels(id, &self.selection.pin)
     }
 
     fn read_newest(&self, index: usize, columns: &mut Columns) -> Result<(), StorageError> {
         columns.clear();
-        let (id, _) = &self.series[index];
+        let (id, _) = &self.selection.series[index];
         if let Some((at_ms, value)) = self.engine.head.newest_float(*id)
             && self.range.contains(Timestamp::from_millis(at_ms))
         {

@@ -1,0 +1,47 @@
+//! A table by series id that grows page by page: nothing moves, nothing doubles.
+
+/// Entries of a page.
+const PAGE: usize = 1 << PAGE_BITS;
+const PAGE_BITS: u32 = 10;
+
+/// One entry for each id from 0 on. Pages appear when they are written to.
+#[derive(Debug)]
+pub(crate) struct Paged<T> {
+    pages: Vec<Option<Box<[T]>>>,
+}
+
+impl<T> Default for Paged<T> {
+    fn default() -> Self {
+        Self { pages: Vec::new() }
+    }
+}
+
+impl<T: Default> Paged<T> {
+    /// The entry at `index`, where its page exists.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<&T> {
+        self.pages
+            .get(index >> PAGE_BITS)?
+            .as_ref()?
+            .get(index & (PAGE - 1))
+    }
+
+    /// The entry at `index`, with its page made if need be.
+    #[inline]
+    pub(crate) fn entry(&mut self, index: usize) -> &mut T {
+        let page = index >> PAGE_BITS;
+        if self.pages.get(page).is_none_or(Option::is_none) {
+            self.make_page(page);
+        }
+        let page = self.pages[page].as_mut();
+        &mut page.expect("the page was made if it was not there")[index & (PAGE - 1)]
+    }
+
+    #[cold]
+    fn make_page(&mut self, page: usize) {
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        self.pages[page] = Some((0..PAGE).map(|_| T::default()).collect());
+    }
+}
