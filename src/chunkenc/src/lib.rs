@@ -45,7 +45,7 @@ pub use large::{
     LargeChunk, LargeColumns, LargeHeader, LargeSamples, MAX_LARGE_SAMPLES, StreamRef, ValueFacts,
     encode_large,
 };
-pub use open::{OPEN_CHUNK_SAMPLES, OpenChunk};
+pub use open::{MAX_OPEN_SAMPLES, OPEN_CHUNK_SAMPLES, OpenChunk};
 pub use open_histograms::{OpenHistogram, OpenHistograms};
 pub use starts::OpenStarts;
 pub use timestamps::{decode_timestamps, encode_timestamps};

@@ -5,31 +5,39 @@
 //! | first byte | meaning |
 //! | --- | --- |
 //! | `0zzzzzzz` | same interval as before; mantissa changed by zigzag `z` |
-//! | `10rrrrrr` | `r + 1` samples with the same interval and the same value |
+//! | `100rrrrr` | `r + 1` samples with the same interval and the same value |
+//! | `101ttttt` | same value; interval changed by unzigzag `t + 1` |
 //! | `11ttvvvv` | interval change by class `t`, then value by class `v` |
 //!
-//! A value is an integer, a decimal mantissa or raw bits, as in a sealed chunk; here the exponent
+//! In front of them stands the first timestamp. A value is an integer, a decimal mantissa or raw bits, as in a sealed chunk; here the exponent
 //! changes whenever a value asks for it.
 
 mod cursor;
 
+use crate::EncodeError;
 use crate::decimal::{self, power_of_ten};
-use crate::varint::zigzag;
-use crate::{EncodeError, MAX_SAMPLES};
+use crate::varint::{Reader, zigzag};
 
 use cursor::Cursor;
 
 /// Samples at which an open chunk is due for sealing.
 pub const OPEN_CHUNK_SAMPLES: usize = 128;
+/// Most samples in an open chunk, far behind the [`OPEN_CHUNK_SAMPLES`] at which it is sealed.
+pub const MAX_OPEN_SAMPLES: usize = u8::MAX as usize;
 
 /// In place of an exponent: the last value is raw bits.
-const RAW: u8 = u8::MAX;
+const RAW: u8 = 0x7f;
+/// Beside the exponent: the last byte is a run that may grow.
+const IN_RUN: u8 = 0x80;
 const STALE_MARKER: u64 = 0x7ff0_0000_0000_0002;
 /// Mantissas from here on are left to raw bits: true doubles would look like decimals too often.
 const MAX_NEW_MANTISSA: u64 = 1 << 47;
 
 const RUN: u8 = 0b1000_0000;
-const RUN_FULL: u8 = 0b1011_1111;
+const RUN_FULL: u8 = 0b1001_1111;
+const NUDGE: u8 = 0b1010_0000;
+/// Zigzag of the largest interval change that a nudge holds.
+const MAX_NUDGE: u64 = 32;
 const GENERAL: u8 = 0b1100_0000;
 
 /// Classes of interval changes, shifted to their place in the first byte.
@@ -57,50 +65,42 @@ const VALUE_MASK: u8 = 15;
 
 /// The newest samples of one series. Cloning copies one small buffer.
 ///
-/// Takes 48 bytes and a buffer that grows in small steps: next to nothing per sample while the
-/// value stays, one byte for small steps of counters and decimals at a regular interval, eight to
-/// ten for true doubles.
+/// Takes 40 bytes and a buffer that grows in small steps: next to nothing per sample while the
+/// value stays, one byte where only the interval changes a little, one for small steps of counters
+/// and decimals at a regular interval, eight to ten for true doubles.
 #[derive(Clone, Debug, Default)]
 pub struct OpenChunk {
-    /// The first timestamp, eight bytes, then one record per sample.
-    bytes: Vec<u8>,
+    /// The buffer: the first timestamp as a zigzag, then the records.
+    bytes: Box<[u8]>,
     last_timestamp: i64,
-    /// Mantissa of the last value, or its bits when `exponent` is [`RAW`].
+    /// Mantissa of the last value, or its bits when the exponent is [`RAW`].
     last_word: u64,
     /// In milliseconds; 0 when the interval does not fit.
     last_interval: u32,
-    count: u16,
-    exponent: u8,
-    /// Whether the last byte is a run that may grow.
-    in_run: bool,
+    /// Bytes of the buffer that are in use: a few thousand at most, as samples are few.
+    length: u16,
+    count: u8,
+    /// The exponent, and [`IN_RUN`].
+    form: u8,
 }
 
 impl OpenChunk {
     /// An empty chunk without a buffer.
     #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            last_timestamp: 0,
-            last_word: 0,
-            last_interval: 0,
-            count: 0,
-            exponent: 0,
-            in_run: false,
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Appends a sample; the timestamp is in milliseconds since the epoch. Order is the caller's
     /// business: any timestamp comes back as it was.
     ///
     /// # Errors
-    /// [`EncodeError::TooManySamples`] at [`MAX_SAMPLES`], far behind the [`OPEN_CHUNK_SAMPLES`]
-    /// at which a caller seals the chunk. The chunk is unchanged then.
+    /// [`EncodeError::TooManySamples`] at [`MAX_OPEN_SAMPLES`]. The chunk is unchanged then.
     #[inline]
     pub fn append(&mut self, timestamp: i64, value: f64) -> Result<(), EncodeError> {
         let Some(count) = self.count.checked_add(1) else {
             return Err(EncodeError::TooManySamples {
-                count: MAX_SAMPLES + 1,
+                count: MAX_OPEN_SAMPLES + 1,
             });
         };
         if self.count == 0 {
@@ -111,6 +111,9 @@ impl OpenChunk {
         let step = self.step_to(value);
         match step {
             Some(0) if change == 0 => self.extend_run(),
+            Some(0) if zigzag(change) <= MAX_NUDGE => {
+                self.push(&[NUDGE | ((zigzag(change) - 1) & 0x1f) as u8]);
+            }
             Some(step) if change == 0 && zigzag(step) < 0x80 => {
                 self.push(&[(zigzag(step) & 0x7f) as u8]);
                 self.last_word = self.last_word.wrapping_add(step.cast_unsigned());
@@ -144,21 +147,49 @@ impl OpenChunk {
     /// The first timestamp, in milliseconds since the epoch.
     #[must_use]
     pub fn first_timestamp(&self) -> Option<i64> {
-        self.bytes
-            .first_chunk::<8>()
-            .map(|bytes| i64::from_le_bytes(*bytes))
+        Reader::new(self.records()).zigzag().ok()
     }
 
     /// The last sample: milliseconds since the epoch, and value.
     #[must_use]
     pub fn last(&self) -> Option<(i64, f64)> {
-        (self.count > 0).then(|| (self.last_timestamp, restore(self.last_word, self.exponent)))
+        (self.count > 0).then(|| self.newest())
+    }
+
+    /// As [`OpenChunk::last`]; of an empty chunk the last sample before it, as [`OpenChunk::take`]
+    /// or [`OpenChunk::set_newest`] left it, else zeros.
+    #[must_use]
+    #[inline]
+    pub fn newest(&self) -> (i64, f64) {
+        (
+            self.last_timestamp,
+            restore(self.last_word, self.exponent()),
+        )
+    }
+
+    /// Tells an empty chunk the last sample before it. Does nothing to one with samples.
+    pub fn set_newest(&mut self, timestamp: i64, value: f64) {
+        if self.is_empty() {
+            self.last_timestamp = timestamp;
+            (self.last_word, self.form) = (value.to_bits(), RAW);
+        }
+    }
+
+    /// Takes the samples out. What stays behind is empty but for [`OpenChunk::newest`].
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let taken = Self {
+            bytes: std::mem::take(&mut self.bytes),
+            ..*self
+        };
+        (self.length, self.count) = (0, 0);
+        taken
     }
 
     /// Memory that the chunk takes, itself included, in bytes.
     #[must_use]
     pub const fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity()
+        size_of::<Self>() + self.bytes.len()
     }
 
     /// Appends all samples to both columns and returns how many there are.
@@ -167,7 +198,7 @@ impl OpenChunk {
         timestamps.reserve(count);
         values.reserve(count);
         let start = timestamps.len();
-        let mut cursor = Cursor::new(&self.bytes);
+        let mut cursor = Cursor::new(self.records());
         let mut left = count;
         while left > 0 {
             let Ok(samples) = cursor.next(left) else {
@@ -186,15 +217,30 @@ impl OpenChunk {
 
     #[cold]
     fn start(&mut self, timestamp: i64) {
-        self.push(&timestamp.to_le_bytes());
+        (self.last_word, self.last_interval, self.form) = (0, 0, 0);
         self.last_timestamp = timestamp;
+        let mut record = Record {
+            bytes: [0; Record::SIZE],
+            length: 0,
+        };
+        record.put_varint(zigzag(timestamp));
+        self.push(&record.bytes[..record.length]);
+    }
+
+    /// The part of the buffer that is in use.
+    fn records(&self) -> &[u8] {
+        self.bytes.get(..self.length.into()).unwrap_or_default()
+    }
+
+    const fn exponent(&self) -> u8 {
+        self.form & !IN_RUN
     }
 
     /// The change of the mantissa that leads to `value`, if it has one at this exponent; in raw
     /// bits only no change is one.
     #[inline(always)]
     fn step_to(&self, value: f64) -> Option<i64> {
-        let mantissa = match self.exponent {
+        let mantissa = match self.exponent() {
             0 => decimal::integer(value),
             RAW => return (value.to_bits() == self.last_word).then_some(0),
             exponent => decimal::mantissa(value, power_of_ten(exponent)),
@@ -204,11 +250,12 @@ impl OpenChunk {
 
     #[inline]
     fn extend_run(&mut self) {
-        match self.bytes.last_mut() {
-            Some(run) if self.in_run && *run < RUN_FULL => *run += 1,
+        let last = usize::from(self.length).wrapping_sub(1);
+        match self.bytes.get_mut(last) {
+            Some(run) if self.form & IN_RUN != 0 && *run < RUN_FULL => *run += 1,
             _ => {
                 self.push(&[RUN]);
-                self.in_run = true;
+                self.form |= IN_RUN;
             }
         }
     }
@@ -234,13 +281,13 @@ impl OpenChunk {
     fn put_other(&mut self, value: f64, record: &mut Record) -> u8 {
         let bits = value.to_bits();
         if let Some((exponent, mantissa)) = new_mantissa(value) {
-            (self.exponent, self.last_word) = (exponent, mantissa.cast_unsigned());
+            (self.form, self.last_word) = (exponent, mantissa.cast_unsigned());
             record.put(u64::from(exponent), 1);
             record.put_varint(zigzag(mantissa));
             return VALUE_EXPONENT;
         }
-        let xor = bits ^ restore(self.last_word, self.exponent).to_bits();
-        (self.exponent, self.last_word) = (RAW, bits);
+        let xor = bits ^ restore(self.last_word, self.exponent()).to_bits();
+        (self.form, self.last_word) = (RAW, bits);
         let (word, length, class) = if bits == STALE_MARKER {
             (0, 0, VALUE_STALE)
         } else if xor.trailing_zeros() >= 24 && xor.leading_zeros() >= 8 {
@@ -258,24 +305,35 @@ impl OpenChunk {
         class
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a record is a few bytes")]
     #[inline(always)]
     fn push(&mut self, record: &[u8]) {
-        if self.bytes.capacity() - self.bytes.len() < record.len() {
+        let length = usize::from(self.length);
+        if self.bytes.len() - length < record.len() {
             self.grow(record.len());
         }
-        self.bytes.extend_from_slice(record);
-        self.in_run = false;
+        if let Some(free) = self.bytes.get_mut(length..length + record.len()) {
+            free.copy_from_slice(record);
+            self.length += record.len() as u16;
+        }
+        self.form &= !IN_RUN;
     }
 
-    /// Most chunks of a large head stay small, so the buffer does not double.
+    /// Most chunks of a large head stay small, so the buffer does not double. The steps are those
+    /// in which allocators give memory.
     #[cold]
     fn grow(&mut self, least: usize) {
-        let step = match self.bytes.capacity() {
-            0..64 => 16,
-            64..192 => 32,
-            _ => 64,
+        let step = match self.bytes.len() {
+            0..128 => 16,
+            128..256 => 32,
+            256..512 => 64,
+            _ => 128,
         };
-        self.bytes.reserve_exact(least.max(step));
+        let mut bytes = std::mem::take(&mut self.bytes).into_vec();
+        let grown = bytes.len() + step.max(least.next_multiple_of(16));
+        bytes.reserve_exact(grown - bytes.len());
+        bytes.resize(grown, 0);
+        self.bytes = bytes.into_boxed_slice();
     }
 }
 

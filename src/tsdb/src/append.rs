@@ -100,11 +100,11 @@ impl Engine {
                 continue;
             };
             let head = locked.series(*id);
-            if head.removed {
+            if head.is_removed() {
                 acceptance.undo(&mut locked);
                 return Ok(Err(SeriesRemoved));
             }
-            acceptance.must_follow |= head.pending > 0;
+            acceptance.must_follow |= head.is_pending();
             let outcome = self
                 .know_newest(*id, head, &points)
                 .map_err(AppendError::from)
@@ -197,8 +197,8 @@ impl Engine {
                 continue;
             }
             let head = locked.series(row.series);
-            if head.persisted == Persisted::No {
-                head.persisted = Persisted::Queued;
+            if head.persisted() == Persisted::No {
+                head.set_persisted(Persisted::Queued);
                 new_ids.push(row.series);
             }
         }
@@ -218,7 +218,7 @@ impl Engine {
         points: &Points<'_>,
     ) -> Result<(), TsdbError> {
         let repeats = |point: Point<'_>| point.timestamp.as_millis() == head.reserved_ms;
-        match head.newest {
+        match head.newest() {
             Newest::None | Newest::Float | Newest::Histogram => return Ok(()),
             Newest::Time if !points.clone().any(repeats) => return Ok(()),
             Newest::Time | Newest::Unknown => {}
@@ -261,7 +261,7 @@ impl Acceptance {
     #[cold]
     fn take_late(&mut self, id: u32, head: &mut HeadSeries, point: &Point<'_>) {
         self.note_undo(id, head);
-        head.pending += 1;
+        head.add_pending();
         self.rows.push_late(id, point);
     }
 
@@ -276,11 +276,11 @@ impl Acceptance {
     fn note_undo(&mut self, id: u32, head: &HeadSeries) {
         self.undo.push(Undo {
             series: id,
-            newest: head.newest,
+            newest: head.newest(),
             reserved_ms: head.reserved_ms,
             reserved_value: head.reserved_value,
         });
-        if head.newest == Newest::Histogram {
+        if head.newest() == Newest::Histogram {
             self.undo_histograms
                 .extend(head.reserved_histogram().cloned());
         }

@@ -249,7 +249,8 @@ impl Engine {
         drop(index);
         let mut locked = self.head.lock(new_series.iter().map(|(id, _)| *id));
         for (id, _) in new_series {
-            locked.series(*id).persisted = crate::head::Persisted::Yes;
+            let series = locked.series(*id);
+            series.set_persisted(crate::head::Persisted::Yes);
         }
     }
 

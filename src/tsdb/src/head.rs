@@ -1,75 +1,28 @@
 //! The head: for every series its newest sample and its unsealed chunks. Memory only.
 
 mod late;
+mod series;
+mod state;
 
 use std::collections::HashMap;
 
-use model::{Histogram, TimeRange, Timestamp};
+use model::{TimeRange, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
-use storage::{Columns, PointValue};
+use storage::Columns;
 
-use crate::open::{HeadChunk, Open};
+use crate::open::HeadChunk;
+use crate::paged::{PAGE_BITS, Paged};
 use crate::partition::Partition;
-use crate::rows::{Extra, Row, Rows};
+use crate::rows::Rows;
+
+pub(crate) use series::{HeadSeries, NewestValue};
+pub(crate) use state::{Newest, Persisted};
 
 pub(crate) use late::{FullSlabs, LateSample};
 
 /// Shards of the head; a series belongs to one for ever. A power of two.
 pub(crate) const SHARDS: u32 = 16;
-/// How much is known of a series' newest sample after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) enum Newest {
-    /// Nothing yet: it has to be looked up before a sample is accepted.
-    #[default]
-    Unknown,
-    /// The series has no sample.
-    None,
-    /// Its time, not its value.
-    Time,
-    /// Both, and it is a float.
-    Float,
-    /// Both, and it is a histogram.
-    Histogram,
-}
-
-/// A series' newest sample, found in the store.
-#[derive(Clone, Debug)]
-pub(crate) enum NewestValue {
-    Float(f64),
-    Histogram(Histogram),
-}
-
-/// Whether the series' row is in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) enum Persisted {
-    #[default]
-    No,
-    /// A commit that is not written yet carries it.
-    Queued,
-    Yes,
-}
-
-/// A series of the head.
-#[derive(Debug, Default)]
-pub(crate) struct HeadSeries {
-    /// Newest accepted sample, published or on its way to the disk.
-    pub(crate) reserved_ms: i64,
-    pub(crate) reserved_value: f64,
-    /// Newest published sample.
-    published_ms: i64,
-    published_value: f64,
-    /// Accepted samples that are not published yet.
-    pub(crate) pending: u32,
-    pub(crate) newest: Newest,
-    published: Newest,
-    pub(crate) persisted: Persisted,
-    /// Retention has removed the series; its id is dead.
-    pub(crate) removed: bool,
-    /// No sample of `open` was committed before this commit.
-    first_commit: u64,
-    /// The newest histograms stand there as well.
-    open: Open,
-}
+const IN_PAGE: u32 = (1 << PAGE_BITS) - 1;
 
 /// A chunk that waits to be sealed.
 #[derive(Clone, Debug)]
@@ -84,7 +37,9 @@ pub(crate) struct FullChunk {
 /// A part of the head behind one lock.
 #[derive(Debug, Default)]
 pub(crate) struct Shard {
-    series: Vec<HeadSeries>,
+    series: Paged<HeadSeries>,
+    /// No series has a sample of a later commit.
+    newest_commit: u64,
     full: HashMap<u32, Vec<FullChunk>>,
     full_count: usize,
     late: late::Late,
@@ -101,12 +56,22 @@ pub(crate) struct LockedShards<'a> {
     guards: Vec<Option<MutexGuard<'a, Shard>>>,
 }
 
-fn shard_of(series: u32) -> usize {
-    (series % SHARDS) as usize
+/// The shard of a series. Neighbours share one, page by page: a request of one target needs few
+/// locks, and walks through memory in order.
+pub(crate) const fn shard_of(series: u32) -> usize {
+    ((series >> PAGE_BITS) % SHARDS) as usize
 }
 
-fn slot_of(series: u32) -> usize {
-    (series / SHARDS) as usize
+/// The place of a series in its shard.
+const fn slot_of(series: u32) -> usize {
+    let page = (series >> PAGE_BITS) / SHARDS;
+    (page << PAGE_BITS | series & IN_PAGE) as usize
+}
+
+/// The series at a place of a shard.
+const fn series_at(shard: u32, slot: u32) -> u32 {
+    let page = (slot >> PAGE_BITS) * SHARDS + shard;
+    page << PAGE_BITS | slot & IN_PAGE
 }
 
 impl Head {
@@ -141,7 +106,7 @@ impl Head {
     /// without more.
     pub(crate) fn newest_float(&self, series: u32) -> Option<(i64, f64)> {
         let shard = self.shards[shard_of(series)].lock();
-        shard.series.get(slot_of(series))?.open.newest_float()
+        shard.series.get(slot_of(series))?.newest_float()
     }
 
     /// Unsealed chunks of a series, oldest first, and its samples that came out of order, in parts
@@ -154,9 +119,7 @@ impl Head {
         };
         let full = shard.full.get(&series).map_or(&[][..], Vec::as_slice);
         let mut chunks: Vec<HeadChunk> = full.iter().map(|full| full.chunk.clone()).collect();
-        if !head.open.is_empty() {
-            chunks.push(head.open.snapshot());
-        }
+        chunks.extend(head.snapshot());
         (chunks, late)
     }
 
@@ -208,12 +171,7 @@ impl LockedShards<'_> {
 
     /// A series, made if it is new to the head.
     pub(crate) fn series(&mut self, series: u32) -> &mut HeadSeries {
-        let slot = slot_of(series);
-        let shard = self.shard(series);
-        if shard.series.len() <= slot {
-            shard.series.resize_with(slot + 1, HeadSeries::default);
-        }
-        &mut shard.series[slot]
+        self.shard(series).series.entry(slot_of(series))
     }
 
     /// Makes accepted rows visible. `commit` is the number of the commit that holds them, or a
@@ -221,22 +179,23 @@ impl LockedShards<'_> {
     pub(crate) fn publish(&mut self, rows: &Rows, commit: u64) -> Vec<(Partition, u32)> {
         let mut began = Vec::new();
         for row in rows {
+            let shard = self.shard(row.series);
+            shard.newest_commit = shard.newest_commit.max(commit);
+            let series = shard.series.entry(slot_of(row.series));
             let extra = rows.extra(row);
             if extra.is_some_and(|extra| extra.out_of_order) {
-                let series = self.series(row.series);
-                series.pending = series.pending.saturating_sub(1);
-                if self.shard(row.series).late.insert(row, extra, commit) {
+                series.remove_pending();
+                if shard.late.insert(row, extra, commit) {
                     began.push((row.partition(), row.series));
                 }
                 continue;
             }
-            let series = self.series(row.series);
             let full = series.publish(row, extra, commit);
-            if series.open.len() == 1 {
+            if series.has_begun() {
                 began.push((row.partition(), row.series));
             }
             if let Some(full) = full {
-                self.shard(row.series).add_full(full);
+                shard.add_full(full);
             }
         }
         began
@@ -245,169 +204,7 @@ impl LockedShards<'_> {
     /// Forgets accepted rows that were not published, since their commit failed.
     pub(crate) fn abandon(&mut self, rows: &Rows) {
         for row in rows {
-            let series = self.series(row.series);
-            series.pending = 0;
-            series.reserved_ms = series.published_ms;
-            series.reserved_value = series.published_value;
-            series.newest = series.published;
-            if let Some(rich) = series.open.as_rich_mut() {
-                rich.reserved.clone_from(&rich.published);
-            }
-        }
-    }
-}
-
-impl HeadSeries {
-    /// Records what a lookup found to be the newest stored sample; `None` is none at all.
-    pub(crate) fn set_stored(&mut self, stored: Option<(i64, NewestValue)>) {
-        match stored {
-            None => self.set_newest(Newest::None, 0, 0.0),
-            Some((timestamp_ms, NewestValue::Float(value))) => {
-                self.set_newest(Newest::Float, timestamp_ms, value);
-            }
-            Some((timestamp_ms, NewestValue::Histogram(histogram))) => {
-                self.set_newest(Newest::Histogram, timestamp_ms, 0.0);
-                let rich = self.open.rich();
-                rich.reserved = Some(histogram);
-                rich.published.clone_from(&rich.reserved);
-            }
-        }
-    }
-
-    /// Records the time of the newest stored sample.
-    pub(crate) fn set_stored_time(&mut self, timestamp_ms: i64) {
-        self.set_newest(Newest::Time, timestamp_ms, 0.0);
-    }
-
-    fn set_newest(&mut self, newest: Newest, timestamp_ms: i64, value: f64) {
-        self.newest = newest;
-        self.published = newest;
-        (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
-        (self.published_ms, self.published_value) = (timestamp_ms, value);
-        if let Some(rich) = self.open.as_rich_mut() {
-            (rich.reserved, rich.published) = (None, None);
-        }
-    }
-
-    /// The newest accepted sample, where that is a histogram.
-    pub(crate) fn reserved_histogram(&self) -> Option<&Histogram> {
-        self.open.as_rich()?.reserved.as_ref()
-    }
-
-    /// Takes back a reservation: the newest accepted sample is this one again.
-    pub(crate) fn unreserve(
-        &mut self,
-        newest: Newest,
-        (timestamp_ms, value): (i64, f64),
-        histogram: Option<Histogram>,
-    ) {
-        self.newest = newest;
-        (self.reserved_ms, self.reserved_value) = (timestamp_ms, value);
-        if let Some(rich) = self.open.as_rich_mut() {
-            rich.reserved = histogram;
-        }
-        self.pending = self.pending.saturating_sub(1);
-    }
-
-    /// Whether the newest accepted sample has exactly this value.
-    pub(crate) fn repeats(&self, value: PointValue<'_>) -> bool {
-        match self.newest {
-            Newest::Float => PointValue::Float(self.reserved_value) == value,
-            Newest::Histogram => self
-                .reserved_histogram()
-                .is_some_and(|newest| PointValue::Histogram(newest) == value),
-            Newest::Unknown | Newest::None | Newest::Time => false,
-        }
-    }
-
-    /// Whether nothing of the series is under way: no sample, and no row of its own.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.pending == 0 && self.open.is_empty() && self.persisted != Persisted::Queued
-    }
-
-    /// Appends to the open chunk; returns the chunk that this filled or that the row does not fit.
-    fn publish(&mut self, row: &Row, extra: Option<&Extra>, commit: u64) -> Option<FullChunk> {
-        let crosses_partition = self.open.first_timestamp().is_some_and(|first| {
-            Partition::of(Timestamp::from_millis(first))
-                != Partition::of(Timestamp::from_millis(row.timestamp_ms))
-        });
-        let mut full = if crosses_partition || !self.open.accepts(extra) {
-            self.take_open(row.series)
-        } else {
-            None
-        };
-        if self.open.is_empty() {
-            self.first_commit = commit;
-        }
-        self.pending = self.pending.saturating_sub(1);
-        if self.open.append(row, extra).is_err() {
-            // Only a chunk past its bound and a sample of another kind are refused, and neither
-            // gets here: full chunks are taken at once, and so are those of the other kind.
-            tracing::error!(series = row.series, "a head chunk refused a sample");
-            return full;
-        }
-        self.note_published(row, extra.and_then(|extra| extra.histogram.as_ref()));
-        if self.open.is_full() && full.is_none() {
-            full = self.take_open(row.series);
-        }
-        full
-    }
-
-    fn note_published(&mut self, row: &Row, histogram: Option<&Histogram>) {
-        (self.published_ms, self.published_value) = (row.timestamp_ms, row.value);
-        let newest = match histogram {
-            None => Newest::Float,
-            Some(_) => Newest::Histogram,
-        };
-        let involved = newest == Newest::Histogram || self.published == Newest::Histogram;
-        if involved && let Some(rich) = self.open.as_rich_mut() {
-            rich.published = histogram.cloned();
-        }
-        self.published = newest;
-    }
-
-    fn take_open(&mut self, series: u32) -> Option<FullChunk> {
-        if self.open.is_empty() {
-            return None;
-        }
-        let chunk = self.open.take();
-        Some(FullChunk {
-            series,
-            chunk,
-            first_commit: self.first_commit,
-            row_stored: false,
-        })
-    }
-
-    /// Replay: whether the row is newer than all that the head and the chunks have.
-    pub(crate) fn accepts_replay(&self, timestamp_ms: i64) -> bool {
-        match self.newest {
-            Newest::Unknown | Newest::None => true,
-            Newest::Time | Newest::Float | Newest::Histogram => timestamp_ms > self.reserved_ms,
-        }
-    }
-
-    /// Takes a sample as the newest one.
-    #[inline]
-    pub(crate) fn reserve(&mut self, timestamp_ms: i64, value: PointValue<'_>) {
-        self.reserved_ms = timestamp_ms;
-        self.pending += 1;
-        match value {
-            PointValue::Float(value) => {
-                self.reserved_value = value;
-                // Only asked for where it can be: the open chunk lies apart.
-                if self.newest == Newest::Histogram
-                    && let Some(rich) = self.open.as_rich_mut()
-                {
-                    rich.reserved = None;
-                }
-                self.newest = Newest::Float;
-            }
-            PointValue::Histogram(histogram) => {
-                self.newest = Newest::Histogram;
-                self.reserved_value = 0.0;
-                self.open.rich().reserved = Some(histogram.clone());
-            }
+            self.series(row.series).abandon();
         }
     }
 }
@@ -420,16 +217,18 @@ impl Shard {
 
     /// Declares full every open chunk for which `is_due(series, first commit)` holds.
     pub(crate) fn close_open(&mut self, shard: u32, mut is_due: impl FnMut(u32, u64) -> bool) {
-        for (slot, head) in (0..).zip(0..self.series.len()) {
-            let slot: u32 = slot;
-            let series = slot * SHARDS + shard;
-            let entry = &mut self.series[head];
-            if !entry.open.is_empty()
-                && is_due(series, entry.first_commit)
-                && let Some(full) = entry.take_open(series)
+        let newest_commit = self.newest_commit;
+        let mut due = Vec::new();
+        for (slot, head) in self.series.iter_mut() {
+            let series = series_at(shard, slot);
+            if let Some(first_commit) = head.first_commit(newest_commit)
+                && is_due(series, first_commit)
             {
-                self.add_full(full);
+                due.extend(head.take_open(series, newest_commit));
             }
+        }
+        for full in due {
+            self.add_full(full);
         }
     }
 
@@ -437,7 +236,7 @@ impl Shard {
     pub(crate) fn copy_full(&self) -> impl Iterator<Item = FullChunk> {
         self.full().map(|full| {
             let head = self.series.get(slot_of(full.series));
-            let row_stored = head.is_some_and(|head| head.persisted == Persisted::Yes);
+            let row_stored = head.is_some_and(|head| head.persisted() == Persisted::Yes);
             FullChunk {
                 row_stored,
                 ..full.clone()
@@ -451,16 +250,15 @@ impl Shard {
 
     /// The first commit that may hold a sample which is only in memory.
     pub(crate) fn first_unsealed_commit(&self) -> Option<u64> {
-        let open = self.series.iter().filter(|head| !head.open.is_empty());
-        let open = open.map(|head| head.first_commit);
+        let heads = self.series.iter();
+        let open = heads.filter_map(|head| head.first_commit(self.newest_commit));
         let full = self.full().map(|full| full.first_commit);
         open.chain(full).chain(self.late.first_commits()).min()
     }
 
     /// From the oldest to the newest sample that is not sealed.
     pub(crate) fn time(&self) -> Option<TimeRange> {
-        let open = self.series.iter().filter(|head| !head.open.is_empty());
-        let open = open.filter_map(|head| Some((head.open.first_timestamp()?, head.published_ms)));
+        let open = self.series.iter().filter_map(HeadSeries::open_time);
         let full = self.full().filter_map(|full| {
             let chunk = &full.chunk;
             Some((chunk.first_timestamp()?, chunk.last_timestamp()?))
@@ -474,12 +272,9 @@ impl Shard {
 
     /// How many chunks are not sealed.
     pub(crate) fn chunks(&self) -> usize {
-        self.series
-            .iter()
-            .filter(|head| !head.open.is_empty())
-            .count()
-            + self.full_count
-            + self.late.len()
+        let heads = self.series.iter();
+        let open = heads.filter(|head| head.has_open()).count();
+        open + self.full_count + self.late.len()
     }
 }
 

@@ -253,6 +253,8 @@ pub(crate) struct Rich {
     pub(crate) reserved: Option<Histogram>,
     /// The newest published sample, where that is a histogram.
     pub(crate) published: Option<Histogram>,
+    /// Time and float of the newest published sample.
+    newest: (i64, f64),
 }
 
 impl Default for Open {
@@ -265,9 +267,11 @@ impl Open {
     /// The part that only series with more than plain floats have, made if it is not there.
     pub(crate) fn rich(&mut self) -> &mut Rich {
         if let Self::Floats(floats) = self {
+            let newest = floats.newest();
             let chunk = HeadChunk::Floats(std::mem::take(floats));
             *self = Self::Rich(Box::new(Rich {
                 chunk,
+                newest,
                 ..Rich::default()
             }));
         }
@@ -307,6 +311,23 @@ impl Open {
         }
     }
 
+    /// Time and float of the newest published sample, sealed or not.
+    #[inline]
+    pub(crate) fn newest(&self) -> (i64, f64) {
+        match self {
+            Self::Floats(floats) => floats.newest(),
+            Self::Rich(rich) => rich.newest,
+        }
+    }
+
+    /// Tells an empty chunk the newest published sample.
+    pub(crate) fn set_newest(&mut self, timestamp_ms: i64, value: f64) {
+        match self {
+            Self::Floats(floats) => floats.set_newest(timestamp_ms, value),
+            Self::Rich(rich) => rich.newest = (timestamp_ms, value),
+        }
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -321,7 +342,6 @@ impl Open {
     }
 
     /// Milliseconds since the epoch.
-    #[inline]
     pub(crate) fn first_timestamp(&self) -> Option<i64> {
         match self {
             Self::Floats(floats) => floats.first_timestamp(),
@@ -348,7 +368,12 @@ impl Open {
     pub(crate) fn append(&mut self, row: &Row, extra: Option<&Extra>) -> Result<(), EncodeError> {
         match self {
             Self::Floats(floats) if extra.is_none() => floats.append(row.timestamp_ms, row.value),
-            _ => self.rich().chunk.append(row, extra),
+            _ => {
+                let rich = self.rich();
+                rich.chunk.append(row, extra)?;
+                rich.newest = (row.timestamp_ms, row.value);
+                Ok(())
+            }
         }
     }
 
@@ -356,7 +381,7 @@ impl Open {
     #[inline]
     pub(crate) fn take(&mut self) -> HeadChunk {
         match self {
-            Self::Floats(floats) => HeadChunk::Floats(std::mem::take(floats)),
+            Self::Floats(floats) => HeadChunk::Floats(floats.take()),
             Self::Rich(rich) => std::mem::take(&mut rich.chunk),
         }
     }
@@ -376,7 +401,6 @@ mod tests {
 
     #[test]
     fn plain_floats_pay_nothing() {
-        assert_eq!(size_of::<HeadChunk>(), size_of::<OpenChunk>());
         assert_eq!(size_of::<Open>(), size_of::<OpenChunk>());
         assert_eq!(size_of::<Row>(), 24);
     }

@@ -107,7 +107,7 @@ pub(crate) fn judge(head: &HeadSeries, point: &Point<'_>, bounds: &Bounds<'_>) -
     if at < bounds.oldest || at > bounds.newest || Partition::of(at).is_none() {
         return Verdict::Refused(bounds.outside(at));
     }
-    let newest = match head.newest {
+    let newest = match head.newest() {
         Newest::Unknown | Newest::None => return Verdict::New,
         Newest::Time | Newest::Float | Newest::Histogram => {
             Timestamp::from_millis(head.reserved_ms)

@@ -2,7 +2,7 @@
 
 /// Entries of a page.
 const PAGE: usize = 1 << PAGE_BITS;
-const PAGE_BITS: u32 = 10;
+pub(crate) const PAGE_BITS: u32 = 10;
 
 /// One entry for each id from 0 on. Pages appear when they are written to.
 #[derive(Debug)]
@@ -35,6 +35,20 @@ impl<T: Default> Paged<T> {
         }
         let page = self.pages[page].as_mut();
         &mut page.expect("the page was made if it was not there")[index & (PAGE - 1)]
+    }
+
+    /// All entries of pages that exist.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flatten().flat_map(|page| page.iter())
+    }
+
+    /// As [`Paged::iter`], with their positions.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        let pages = (0..).step_by(PAGE).zip(&mut self.pages);
+        pages.flat_map(|(first, page)| {
+            let entries = page.iter_mut().flat_map(|page| page.iter_mut());
+            (first..).zip(entries)
+        })
     }
 
     #[cold]

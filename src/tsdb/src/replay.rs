@@ -168,7 +168,7 @@ impl Engine {
         let mut locked = self.head.lock_all();
         for (id, through_ms) in sealed {
             let head = locked.series(id);
-            if head.newest == Newest::Unknown || head.reserved_ms < through_ms {
+            if head.newest() == Newest::Unknown || head.reserved_ms < through_ms {
                 head.set_stored_time(through_ms);
             }
         }

@@ -90,7 +90,8 @@ impl Engine {
         );
         if let Err(error) = self.kv.write(batch) {
             for id in &removed {
-                self.head.lock(std::iter::once(id)).series(id).removed = false;
+                let mut locked = self.head.lock(std::iter::once(id));
+                locked.series(id).set_removed(false);
             }
             return Err(error.into());
         }
@@ -114,8 +115,8 @@ impl Engine {
             // Chunks may have begun since the look at all of them.
             let absent = !self.index.read().is_present(*id);
             let head = locked.series(*id);
-            if absent && head.is_idle() && !head.removed {
-                head.removed = true;
+            if absent && head.is_idle() && !head.is_removed() {
+                head.set_removed(true);
                 removed.insert(*id);
             }
         }

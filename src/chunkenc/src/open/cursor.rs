@@ -1,7 +1,7 @@
 //! Reading an open chunk's records back.
 
 use super::{
-    GENERAL, RAW, RUN, STALE_MARKER, TIME_1, TIME_2, TIME_MASK, TIME_SAME, VALUE_DELTA_1,
+    GENERAL, NUDGE, RAW, RUN, STALE_MARKER, TIME_1, TIME_2, TIME_MASK, TIME_SAME, VALUE_DELTA_1,
     VALUE_DELTA_4, VALUE_DELTA_8, VALUE_EXPONENT, VALUE_MASK, VALUE_RAW, VALUE_SAME, VALUE_STALE,
     VALUE_XOR_HIGH_5, VALUE_XOR_LOW_6, VALUE_XOR_LOW_7, VALUE_XOR_MIDDLE_4, restore,
 };
@@ -21,7 +21,7 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         let mut reader = Reader::new(bytes);
-        let timestamp = reader.word().unwrap_or(0).cast_signed();
+        let timestamp = reader.zigzag().unwrap_or(0);
         Self {
             reader,
             timestamp,
@@ -40,9 +40,15 @@ impl<'a> Cursor<'a> {
             self.advance(unzigzag(u64::from(first)));
             return Ok(1);
         }
-        if first < GENERAL {
+        if first < NUDGE {
             self.keep_interval();
             return Ok(usize::from(first - RUN + 1).min(left));
+        }
+        if first < GENERAL {
+            self.keep_interval();
+            let change = unzigzag(u64::from(first - NUDGE) + 1);
+            self.interval = self.interval.wrapping_add(change);
+            return Ok(1);
         }
         self.keep_interval();
         let change = match first & TIME_MASK {

@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn open_chunks_round_trip(values in value_column(300), timestamps in any_timestamps(300)) {
+    fn open_chunks_round_trip(values in value_column(chunkenc::MAX_OPEN_SAMPLES), timestamps in any_timestamps(chunkenc::MAX_OPEN_SAMPLES)) {
         let mut chunk = OpenChunk::new();
         let mut snapshot = chunk.clone();
         for (&timestamp, &value) in timestamps.iter().zip(&values) {

@@ -159,7 +159,7 @@ impl Shard {
             FullSlabs {
                 series: *series,
                 slabs: slabs.full.clone(),
-                row_stored: head.is_some_and(|head| head.persisted == Persisted::Yes),
+                row_stored: head.is_some_and(|head| head.persisted() == Persisted::Yes),
             }
         })
     }

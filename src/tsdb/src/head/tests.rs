@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::FloatHistogram;
-use storage::Point;
+use model::{FloatHistogram, Histogram};
+use storage::{Point, PointValue};
 
 use super::*;
 

@@ -10,7 +10,7 @@ use storage::PointValue;
 use super::log_reader::{LogReader, Lost, StoredCommit};
 use super::{LateSeals, Unreplayed};
 use crate::db::Engine;
-use crate::head::SHARDS;
+use crate::head::{SHARDS, shard_of};
 use crate::record;
 use crate::rows::{Row, Rows};
 
@@ -148,7 +148,7 @@ impl Engine {
                 let per_shard = rows.len() / SHARDS as usize + 1;
                 let mut shards = vec![Rows::with_capacity(per_shard); SHARDS as usize];
                 for row in &rows {
-                    shards[(row.series % SHARDS) as usize].push_from(&rows, row);
+                    shards[shard_of(row.series)].push_from(&rows, row);
                 }
                 Some(Sorted { number, shards })
             }
@@ -198,7 +198,7 @@ impl Engine {
             let head = locked.series(row.series);
             if extra.is_some_and(|extra| extra.out_of_order) {
                 if !known.is_sealed(row, number) {
-                    head.pending += 1;
+                    head.add_pending();
                     accepted.push_from(rows, row);
                 }
             } else if head.accepts_replay(row.timestamp_ms) {
