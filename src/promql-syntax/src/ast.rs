@@ -113,9 +113,10 @@ pub struct NumberLiteral {
 }
 
 impl PartialEq for NumberLiteral {
-    /// Compares as texts do, which have one NaN and two zeros.
+    /// Compares as texts do, which have one NaN, and two zeros unless they are durations.
     fn eq(&self, other: &Self) -> bool {
-        same_number(self.value, other.value)
+        let is_zero = self.is_duration && self.value == 0.0 && other.value == 0.0;
+        (is_zero || same_number(self.value, other.value))
             && self.is_duration == other.is_duration
             && self.pos == other.pos
     }
