@@ -1,12 +1,21 @@
 //! Errors of the key-value store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KvError {
-    /// The directory cannot be opened: locked by another process, unreadable, or damaged.
+    /// Another store has the directory open: most likely a running server.
+    #[error("storage directory {} is in use by a running server", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// RocksDB's complaint.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// The directory cannot be opened: unreadable, or damaged.
     #[error("opening storage directory {}", path.display())]
     Open {
         /// The directory.
@@ -42,6 +51,17 @@ pub enum KvError {
 }
 
 impl KvError {
+    /// Why a directory did not open. RocksDB has no code for a lock, only words.
+    pub(crate) fn open(path: &Path, source: rocksdb::Error) -> Self {
+        let path = path.to_owned();
+        let text: &str = source.as_ref();
+        let locked = ["While lock file", "lock hold by current process"];
+        if locked.iter().any(|words| text.contains(words)) {
+            return Self::Locked { path, source };
+        }
+        Self::Open { path, source }
+    }
+
     pub(crate) fn operation(operation: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {
         move |source| Self::Operation { operation, source }
     }

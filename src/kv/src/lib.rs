@@ -5,11 +5,15 @@ mod batch;
 mod error;
 mod options;
 mod scan;
+mod space;
 mod state;
 mod store;
+mod table;
 
 pub use batch::Batch;
 pub use error::KvError;
 pub use options::{KvOptions, WalSync};
 pub use scan::{Entry, Scan};
+pub use space::remove_notes;
 pub use store::{Family, Kv};
+pub use table::TableWriter;

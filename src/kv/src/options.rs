@@ -42,6 +42,8 @@ impl Default for KvOptions {
 /// The write-ahead log is kept until every family it holds writes of is flushed; this bounds it.
 const MAX_TOTAL_WAL_BYTES: u64 = 256 << 20;
 const BLOCK_BYTES: usize = 16 << 10;
+/// Values of cold data are large and packed already: what repeats is their framing and heads.
+const COLD_BLOCK_BYTES: usize = 32 << 10;
 const MAX_OPEN_FILES: i32 = 512;
 /// A directory keeps at most this many of RocksDB's own log files.
 const KEEP_LOG_FILES: usize = 3;
@@ -62,7 +64,10 @@ pub(crate) fn database_options(options: &KvOptions) -> Options {
 pub(crate) fn family_options(family: Family, options: &KvOptions, cache: &Cache) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
-    table.set_block_size(BLOCK_BYTES);
+    table.set_block_size(match family {
+        Family::Cold => COLD_BLOCK_BYTES,
+        _ => BLOCK_BYTES,
+    });
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
     table.set_format_version(6);
@@ -72,10 +77,15 @@ pub(crate) fn family_options(family: Family, options: &KvOptions, cache: &Cache)
     settings.set_compression_type(match family {
         // Commits are compressed before they come here, and live for minutes.
         Family::Log => DBCompressionType::None,
-        Family::Meta | Family::Series | Family::Chunks | Family::Index | Family::State => {
-            DBCompressionType::Zstd
-        }
+        Family::Meta
+        | Family::Series
+        | Family::Chunks
+        | Family::Cold
+        | Family::Index
+        | Family::State => DBCompressionType::Zstd,
     });
     settings.set_level_compaction_dynamic_level_bytes(true);
+    // Files of cold data arrive finished, never overlap, and go as a whole.
+    settings.set_disable_auto_compactions(family == Family::Cold);
     settings
 }

@@ -15,8 +15,12 @@ pub struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(kv: &'a Kv, family: Family, below: Option<&[u8]>) -> Self {
-        let mut options = ReadOptions::default();
+    pub(crate) fn new(
+        kv: &'a Kv,
+        family: Family,
+        below: Option<&[u8]>,
+        mut options: ReadOptions,
+    ) -> Self {
         if let Some(below) = below {
             options.set_iterate_upper_bound(below.to_vec());
         }

@@ -1,18 +1,23 @@
 //! The open database: families, reads, writes and the thread that syncs its log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rocksdb::{Cache, ColumnFamily, ColumnFamilyDescriptor, DB, WriteOptions};
+use rocksdb::{
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, Options, ReadOptions, WriteOptions,
+};
 
 use crate::batch::Batch;
 use crate::error::KvError;
 use crate::options::{KvOptions, WalSync, database_options, family_options};
 use crate::scan::Scan;
+
+/// What is read ahead of a cursor that reads everything.
+const READ_AHEAD_BYTES: usize = 1 << 20;
 
 /// A column family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +30,8 @@ pub enum Family {
     Log,
     /// Sealed chunks.
     Chunks,
+    /// Rewritten partitions. Takes finished files only, see [`Kv::ingest`].
+    Cold,
     /// Sealed indexes.
     Index,
     /// Small durable state of other parts.
@@ -33,11 +40,12 @@ pub enum Family {
 
 impl Family {
     /// All families, in the order in which they are opened.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Meta,
         Self::Series,
         Self::Log,
         Self::Chunks,
+        Self::Cold,
         Self::Index,
         Self::State,
     ];
@@ -48,6 +56,7 @@ impl Family {
             Self::Series => "series",
             Self::Log => "log",
             Self::Chunks => "chunks",
+            Self::Cold => "cold",
             Self::Index => "idx",
             Self::State => "state",
         }
@@ -58,6 +67,9 @@ impl Family {
 pub struct Kv {
     database: Arc<DB>,
     write_options: WriteOptions,
+    /// Of family `Cold`, for files that are written apart.
+    table_options: Options,
+    path: PathBuf,
     syncer: Mutex<Option<Syncer>>,
 }
 
@@ -76,10 +88,7 @@ impl Kv {
             ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
         });
         let database = DB::open_cf_descriptors(&database_options(options), path, families)
-            .map_err(|source| KvError::Open {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| KvError::open(path, source))?;
         for family in Family::ALL {
             if database.cf_handle(family.name()).is_none() {
                 return Err(KvError::MissingFamily(family.name()));
@@ -95,12 +104,22 @@ impl Kv {
         Ok(Self {
             database,
             write_options,
+            table_options: family_options(Family::Cold, options, &cache),
+            path: path.to_owned(),
             syncer: Mutex::new(syncer),
         })
     }
 
     pub(crate) fn database(&self) -> &DB {
         &self.database
+    }
+
+    pub(crate) const fn table_options(&self) -> &Options {
+        &self.table_options
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn handle(&self, family: Family) -> &ColumnFamily {
@@ -139,7 +158,17 @@ impl Kv {
     /// A cursor over a family; with `below`, it ends before that key.
     #[must_use]
     pub fn scan(&self, family: Family, below: Option<&[u8]>) -> Scan<'_> {
-        Scan::new(self, family, below)
+        Scan::new(self, family, below, ReadOptions::default())
+    }
+
+    /// As [`Kv::scan`], for keys that are read once and in order: what is read does not drive out
+    /// what the cache has.
+    #[must_use]
+    pub fn scan_once(&self, family: Family, below: Option<&[u8]>) -> Scan<'_> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(READ_AHEAD_BYTES);
+        Scan::new(self, family, below, options)
     }
 
     /// Frees the files that lie wholly between two keys, at once. Follow it with a
@@ -161,23 +190,6 @@ impl Kv {
         self.database
             .flush_cf(self.handle(family))
             .map_err(KvError::operation("flush"))
-    }
-
-    /// Bytes that a family takes in files and in memory, as RocksDB estimates them.
-    #[must_use]
-    pub fn family_bytes(&self, family: Family) -> u64 {
-        [
-            "rocksdb.total-sst-files-size",
-            "rocksdb.cur-size-all-mem-tables",
-        ]
-        .iter()
-        .filter_map(|property| {
-            self.database
-                .property_int_value_cf(self.handle(family), *property)
-                .ok()
-                .flatten()
-        })
-        .sum()
     }
 
     /// Syncs the log to the device.

@@ -28,7 +28,7 @@ use crate::{build, host, process};
 const DEFAULT_RETENTION: PromDuration = PromDuration::from_secs(15 * 24 * 3600);
 
 /// Folder of the engine inside the directory of all data.
-const ENGINE_FOLDER: &str = "firewatch";
+pub(crate) const ENGINE_FOLDER: &str = "firewatch";
 
 /// Jobs that may wait for a thread of a pool.
 const POOL_QUEUE: usize = 4096;

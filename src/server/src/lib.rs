@@ -16,6 +16,7 @@ mod query_command;
 mod reload;
 mod run;
 mod scraping;
+mod tsdb_command;
 mod web;
 
 pub use app::{App, StartError, StopError};

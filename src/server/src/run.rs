@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::app::{App, StartError};
 use crate::flags::Options;
-use crate::{build, logging, query_command};
+use crate::{build, logging, query_command, tsdb_command};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -19,11 +19,12 @@ const WRONG_INPUT: u8 = 2;
 /// Runs the program with these arguments, its name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments
-        .get(1)
-        .is_some_and(|verb| verb == query_command::VERB)
-    {
+    let is_verb = |verb: &str| arguments.get(1).is_some_and(|argument| argument == verb);
+    if is_verb(query_command::VERB) {
         return query_command::main(arguments.into_iter().skip(1));
+    }
+    if is_verb(tsdb_command::VERB) {
+        return tsdb_command::main(arguments.into_iter().skip(1));
     }
     let options = match Options::parse(arguments) {
         Ok(options) => options,

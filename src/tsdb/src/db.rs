@@ -16,6 +16,7 @@ use storage::state::StateEntry;
 use storage::{HeadStatus, StateChange, StateError, StateStore, StatusSource, WriteGeneration};
 
 use crate::catalog::Catalog;
+use crate::cold::Cold;
 use crate::commit::Committer;
 use crate::disorder::Disorder;
 use crate::error::TsdbError;
@@ -26,6 +27,7 @@ use crate::options::{Background, TsdbOptions};
 use crate::order::OrderWindow;
 use crate::partition::Partition;
 use crate::replay::{ReplayGate, Unreplayed};
+use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
 
 /// So many full chunks wake the upkeep before its interval ends.
@@ -40,6 +42,13 @@ pub(crate) struct Engine {
     pub(crate) catalog: Catalog,
     pub(crate) head: Head,
     pub(crate) index: RwLock<Index>,
+    pub(crate) cold: Cold,
+    pub(crate) rewrite_metrics: RewriteMetrics,
+    /// Spreads rewrites over time.
+    pub(crate) jitter_seed: u64,
+    /// Ends a rewrite at a step, as a kill would.
+    #[cfg(test)]
+    pub(crate) rewrite_fault: Mutex<Option<crate::rewrite::RewriteStep>>,
     pub(crate) disorder: Disorder,
     pub(crate) order: OrderWindow,
     pub(crate) committer: Committer,
@@ -50,6 +59,8 @@ pub(crate) struct Engine {
     restored_ids: AtomicU32,
     removed_below: AtomicU32,
     wake_upkeep: Mutex<Option<SyncSender<()>>>,
+    /// Dropped when the rewriter shall end.
+    stop_rewriter: Mutex<Option<SyncSender<()>>>,
     began_chunks: AtomicU32,
     /// A refused request may have left series without samples behind.
     refused: AtomicBool,
@@ -104,6 +115,11 @@ impl Tsdb {
             catalog: Catalog::new(rand::random()),
             head: Head::new(),
             index: RwLock::default(),
+            cold: Cold::default(),
+            rewrite_metrics: RewriteMetrics::register(registry),
+            jitter_seed: rand::random(),
+            #[cfg(test)]
+            rewrite_fault: Mutex::default(),
             disorder: Disorder::default(),
             order: OrderWindow::new(options.out_of_order_window),
             committer: Committer::default(),
@@ -113,6 +129,7 @@ impl Tsdb {
             restored_ids: AtomicU32::new(0),
             removed_below: AtomicU32::new(0),
             wake_upkeep: Mutex::new(None),
+            stop_rewriter: Mutex::new(None),
             began_chunks: AtomicU32::new(0),
             refused: AtomicBool::new(false),
             options,
@@ -142,6 +159,10 @@ impl Tsdb {
             *self.engine.wake_upkeep.lock() = Some(wake);
             let engine = Arc::clone(&self.engine);
             self.start("tsdb-upkeep", move || engine.run_upkeep(&woken, interval))?;
+            let (stop, stopped) = sync_channel(1);
+            *self.engine.stop_rewriter.lock() = Some(stop);
+            let engine = Arc::clone(&self.engine);
+            self.start("tsdb-rewrite", move || engine.run_rewriter(&stopped))?;
         }
         Ok(())
     }
@@ -186,6 +207,7 @@ impl Tsdb {
         self.engine.replayed.give_up();
         self.engine.committer.stop();
         drop(self.engine.wake_upkeep.lock().take());
+        drop(self.engine.stop_rewriter.lock().take());
         let threads = std::mem::take(&mut *self.threads.lock());
         let running = !threads.is_empty();
         for thread in threads {

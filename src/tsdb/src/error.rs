@@ -29,6 +29,21 @@ pub enum TsdbError {
     /// The engine stops before the log was replayed, or the replay broke down.
     #[error("the log is not replayed")]
     NotReplayed,
+    /// A folder of the engine cannot be made or removed.
+    #[error("cannot make or remove folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// The operating system's complaint.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The engine closes; what was under way ends.
+    #[error("storage is closing")]
+    Stopped,
+    /// A partition was not rewritten, since it was dropped or still grows.
+    #[error("the partition was dropped or still grows")]
+    RewriteVoid,
     /// A thread cannot be started.
     #[error("starting a storage thread")]
     Thread(#[source] std::io::Error),

@@ -119,6 +119,9 @@ pub(crate) const IN_ORDER: u8 = 0;
 /// Sequence of chunks of samples that came out of order: they may overlap all others.
 pub(crate) const OUT_OF_ORDER: u8 = 1;
 
+/// Where a chunk's key has metric, series and start.
+pub(crate) const CHUNK_PLACE: std::ops::Range<usize> = 4..16;
+
 /// Family `Chunks`: partition, metric, series, start within the partition, sequence. Neighbours
 /// are the chunks of one series, then the series of one metric.
 pub(crate) fn chunk(

@@ -8,7 +8,9 @@
 
 mod append;
 mod catalog;
+mod cold;
 mod commit;
+mod compact;
 mod db;
 mod disorder;
 mod error;
@@ -26,15 +28,17 @@ mod read;
 mod record;
 mod replay;
 mod retention;
+mod rewrite;
 mod rows;
 mod seal;
 mod seal_late;
 mod series_set;
 mod varint;
 
+pub use compact::StoredSizes;
 pub use db::{HeadStats, Tsdb};
 pub use error::TsdbError;
-pub use kv::{KvOptions, WalSync};
+pub use kv::{KvOptions, WalSync, remove_notes};
 pub use options::{Background, TsdbOptions};
 
 #[cfg(test)]

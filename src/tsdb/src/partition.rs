@@ -46,6 +46,16 @@ impl Partition {
         (self.0.cast_unsigned() ^ (1 << 31)).to_be_bytes()
     }
 
+    /// The first key behind all keys that begin with the partition.
+    pub(crate) fn below(self) -> [u8; 5] {
+        let mut key = [u8::MAX; 5];
+        if let Some(next) = self.0.checked_add(1) {
+            key[..4].copy_from_slice(&Self(next).to_bytes());
+            key[4] = 0;
+        }
+        key
+    }
+
     /// Reads [`Partition::to_bytes`].
     pub(crate) fn from_bytes(bytes: [u8; 4]) -> Self {
         Self((u32::from_be_bytes(bytes) ^ (1 << 31)).cast_signed())

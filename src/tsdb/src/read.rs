@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chunkenc::{ChunkKind, HistogramChunk};
+use chunkenc::{ChunkKind, HistogramChunk, LargeChunk};
 use model::{Matcher, TimeRange};
 use roaring::RoaringBitmap;
-use storage::{Querier, Queryable, SelectHints, SeriesSet, StorageError, WriteGeneration};
+use storage::{Columns, Querier, Queryable, SelectHints, SeriesSet, StorageError, WriteGeneration};
 
 use crate::catalog::Catalog;
+use crate::cold::{ColdView, PartitionView, StreamCache, keys as cold_keys};
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
 use crate::head::NewestValue;
@@ -129,22 +130,7 @@ impl Engine {
                 .collect()
         };
         for partition in partitions {
-            let prefix = keys::chunk_series(partition, (place.metric, id));
-            let mut last_key = [u8::MAX; keys::CHUNK_KEY_BYTES];
-            last_key[..keys::CHUNK_SERIES_BYTES].copy_from_slice(&prefix);
-            let mut scan = self.kv.scan(kv::Family::Chunks, None);
-            scan.seek_for_prev(&last_key);
-            let Some((key, chunk)) = scan.current()? else {
-                continue;
-            };
-            if !key.starts_with(&prefix) {
-                continue;
-            }
-            let newest = if self.disorder.contains(partition, id) {
-                self.newest_of_all(&prefix)
-            } else {
-                newest_of(chunk).map_err(|error| TsdbError::corrupt("chunk", error.to_string()))
-            }?;
+            let newest = self.newest_in(partition, (place.metric, id))?;
             if newest.is_some() {
                 return Ok(newest);
             }
@@ -152,31 +138,92 @@ impl Engine {
         Ok(None)
     }
 
-    /// The newest sample of the chunks below `prefix`, of which the last to begin need not be the
-    /// last to end.
-    fn newest_of_all(&self, prefix: &[u8]) -> Result<Option<(i64, NewestValue)>, TsdbError> {
-        let corrupt = |error: chunkenc::DecodeError| TsdbError::corrupt("chunk", error.to_string());
-        let mut scan = self.kv.scan(kv::Family::Chunks, None);
-        let mut newest: Option<(i64, Vec<u8>)> = None;
-        scan.seek(prefix);
-        while let Some((key, chunk)) = scan.current()? {
-            if !key.starts_with(prefix) {
-                break;
+    /// The newest sample of a series in the chunks of a partition.
+    fn newest_in(
+        &self,
+        partition: Partition,
+        series: (u32, u32),
+    ) -> Result<Option<(i64, NewestValue)>, TsdbError> {
+        let PartitionView { mut small, cold } = self.view(partition, series);
+        let prefix = keys::chunk_series(partition, series);
+        let mut last_key = [u8::MAX; keys::CHUNK_KEY_BYTES];
+        last_key[..keys::CHUNK_SERIES_BYTES].copy_from_slice(&prefix);
+        small.seek_for_prev(&last_key);
+        let in_small = match small.current()? {
+            Some((key, chunk)) if key.starts_with(&prefix) => {
+                if self.disorder.contains(partition, series.1) {
+                    newest_of_all(&mut small, &prefix)?
+                } else {
+                    newest_of(chunk)?
+                }
             }
-            let last = chunkenc::header(chunk).map_err(corrupt)?.last_timestamp;
-            if newest.as_ref().is_none_or(|(newest, _)| *newest < last) {
-                newest = Some((last, chunk.to_vec()));
-            }
-            scan.advance();
-        }
-        newest.map_or(Ok(None), |(_, chunk)| newest_of(&chunk).map_err(corrupt))
+            Some(_) | None => None,
+        };
+        let in_cold = match cold {
+            Some(cold) => newest_in_cold(partition, series, cold)?,
+            None => None,
+        };
+        let newest = [in_small, in_cold].into_iter().flatten();
+        Ok(newest.max_by_key(|(at, _)| *at))
     }
 }
 
+/// The newest sample of the chunks below `prefix`, of which the last to begin need not be the last
+/// to end.
+fn newest_of_all(
+    scan: &mut kv::Scan<'_>,
+    prefix: &[u8],
+) -> Result<Option<(i64, NewestValue)>, TsdbError> {
+    let corrupt = |error: chunkenc::DecodeError| TsdbError::corrupt("chunk", error.to_string());
+    let mut newest: Option<(i64, Vec<u8>)> = None;
+    scan.seek(prefix);
+    while let Some((key, chunk)) = scan.current()? {
+        if !key.starts_with(prefix) {
+            break;
+        }
+        let last = chunkenc::header(chunk).map_err(corrupt)?.last_timestamp;
+        if newest.as_ref().is_none_or(|(newest, _)| *newest < last) {
+            newest = Some((last, chunk.to_vec()));
+        }
+        scan.advance();
+    }
+    newest.map_or(Ok(None), |(_, chunk)| newest_of(&chunk))
+}
+
+/// The newest sample of a series in large chunks, which never overlap each other.
+fn newest_in_cold(
+    partition: Partition,
+    series: (u32, u32),
+    mut cold: ColdView<'_>,
+) -> Result<Option<(i64, NewestValue)>, TsdbError> {
+    let prefix = cold_keys::chunk_series(partition, cold.version, series);
+    let mut last_key = [u8::MAX; cold_keys::CHUNK_KEY_BYTES];
+    last_key[..cold_keys::CHUNK_SERIES_BYTES].copy_from_slice(&prefix);
+    cold.chunks.seek_for_prev(&last_key);
+    match cold.chunks.current()? {
+        Some((key, chunk)) if key.starts_with(&prefix) => {
+            if !LargeChunk::is_large(chunk) {
+                return newest_of(chunk);
+            }
+        }
+        Some(_) | None => return Ok(None),
+    }
+    let (streams, mut bytes) = (StreamCache::default(), Vec::new());
+    let (summary, chunk) = cold.fetch(partition, TimeRange::ALL, (&streams, &mut bytes))?;
+    let mut columns = Columns::default();
+    if let Some(chunk) = chunk {
+        let last = TimeRange::new(summary.last, summary.last);
+        chunk.decode(&bytes, last, &mut columns)?;
+    }
+    let newest = columns.timestamps.last().zip(columns.values.last());
+    Ok(newest.map(|(at, value)| (*at, NewestValue::Float(*value))))
+}
+
 /// The last sample of a sealed chunk.
-fn newest_of(chunk: &[u8]) -> Result<Option<(i64, NewestValue)>, chunkenc::DecodeError> {
-    if chunkenc::header(chunk)?.kind != ChunkKind::Floats {
-        let chunk = HistogramChunk::decode(chunk)?;
+fn newest_of(chunk: &[u8]) -> Result<Option<(i64, NewestValue)>, TsdbError> {
+    let corrupt = |error: chunkenc::DecodeError| TsdbError::corrupt("chunk", error.to_string());
+    if chunkenc::header(chunk).map_err(corrupt)?.kind != ChunkKind::Floats {
+        let chunk = HistogramChunk::decode(chunk).map_err(corrupt)?;
         let newest = chunk.len().checked_sub(1).and_then(|last| {
             let at = *chunk.timestamps().get(last)?;
             Some((at, NewestValue::Histogram(chunk.histogram(last)?)))
@@ -184,7 +231,7 @@ fn newest_of(chunk: &[u8]) -> Result<Option<(i64, NewestValue)>, chunkenc::Decod
         return Ok(newest);
     }
     let (mut timestamps, mut values) = (Vec::new(), Vec::new());
-    chunkenc::decode(chunk, &mut timestamps, &mut values)?;
+    chunkenc::decode(chunk, &mut timestamps, &mut values).map_err(corrupt)?;
     let newest = timestamps.last().zip(values.last());
     Ok(newest.map(|(at, value)| (*at, NewestValue::Float(*value))))
 }

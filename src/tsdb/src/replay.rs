@@ -19,8 +19,8 @@ use crate::record::{self, Seal};
 pub(crate) use gate::ReplayGate;
 
 /// Version of the engine's stored formats as a whole. Version 2 added histograms and start
-/// timestamps to commits and chunks, version 3 samples out of order.
-const FORMAT_VERSION: u32 = 3;
+/// timestamps to commits and chunks, version 3 samples out of order and rewritten partitions.
+pub(crate) const FORMAT_VERSION: u32 = 3;
 /// The oldest version whose records are all of the present one.
 const OLDEST_FORMAT_VERSION: u32 = 1;
 
@@ -44,6 +44,7 @@ impl Engine {
         self.restore_series()?;
         self.restore_presence()?;
         self.restore_disorder()?;
+        self.restore_cold()?;
         self.restore_newest_time()?;
         self.set_restored_ids(self.catalog.next_id());
         let late = self.restore_seals()?;

@@ -3,6 +3,7 @@
 use model::{TimeRange, Timestamp};
 use roaring::RoaringBitmap;
 
+use crate::cold::keys as cold_keys;
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
@@ -49,17 +50,28 @@ impl Engine {
     }
 
     fn drop_partition(&self, partition: Partition) -> Result<(), TsdbError> {
-        let from = partition.to_bytes();
-        // The first key behind every key of the partition; there is no partition behind the last.
-        let below = u32::from_be_bytes(from).saturating_add(1).to_be_bytes();
-        self.kv.drop_files(kv::Family::Chunks, &from, &below)?;
+        let (from, below) = (partition.to_bytes(), partition.below());
         let mut batch = self.kv.batch();
         batch.delete_range(kv::Family::Chunks, &from, &below);
         batch.delete(kv::Family::Index, &keys::presence(partition));
         batch.delete(kv::Family::Index, &keys::disorder(partition));
+        batch.delete(kv::Family::Index, &cold_keys::record(partition));
+        let cold = {
+            // A cursor sees all of the partition or nothing.
+            let mut state = self.cold.write();
+            self.kv.write(batch)?;
+            self.index.write().drop_partition(partition);
+            self.disorder.drop_partition(partition);
+            state.remove(partition)
+        };
+        self.kv.drop_files(kv::Family::Chunks, &from, &below)?;
+        let mut batch = self.kv.batch();
+        // Once more: a file may have been dropped with the note of the first one in it.
+        batch.delete_range(kv::Family::Chunks, &from, &below);
         self.kv.write(batch)?;
-        self.index.write().drop_partition(partition);
-        self.disorder.drop_partition(partition);
+        if let Some(cold) = cold {
+            self.remove_version(partition, cold.version)?;
+        }
         self.metrics.partitions_dropped.inc();
         tracing::info!(start = %partition.range().start, "partition past retention dropped");
         Ok(())

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use model::{PromDuration, Timestamp};
-use storage::ChunkSummary;
 
 use crate::catalog::Place;
 use crate::commit::encode_series;
@@ -196,6 +195,8 @@ impl Engine {
         let mut sealed: Vec<(u32, i64)> = Vec::with_capacity(chunks.len());
         let mut bytes = Vec::new();
         let mut total_bytes = 0;
+        let rewriting = self.cold.rewriting();
+        let mut late = Vec::new();
         for sealable in chunks {
             let chunk = &sealable.full.chunk;
             let (Some(first), Some(last)) = (chunk.first_timestamp(), chunk.last_timestamp())
@@ -209,6 +210,9 @@ impl Engine {
             let start = Timestamp::from_millis(first);
             let key = keys::chunk(sealable.partition, sealable.id(), start, keys::IN_ORDER);
             batch.put(kv::Family::Chunks, &key, &bytes);
+            if rewriting == Some(sealable.partition) {
+                late.push((key.to_vec(), bytes.clone()));
+            }
             let id = sealable.full.series;
             if id >= self.restored_ids()
                 && !sealable.full.row_stored
@@ -232,6 +236,7 @@ impl Engine {
         );
         upkeep.next_seal += 1;
         self.kv.write(batch)?;
+        self.cold.note_sealed(&partitions, late, self.clock.now());
         // From here on queries find the chunks in the store. While both have them, the head's
         // copy is the one that is read.
         let series: Vec<u32> = chunks.iter().map(|chunk| chunk.full.series).collect();
@@ -291,15 +296,4 @@ impl Sealable {
     fn id(&self) -> (u32, u32) {
         (self.place.metric, self.full.series)
     }
-}
-
-/// What a sealed chunk's own header tells.
-pub(crate) fn summarize(bytes: &[u8]) -> Result<ChunkSummary, chunkenc::DecodeError> {
-    let header = chunkenc::header(bytes)?;
-    Ok(ChunkSummary {
-        first: Timestamp::from_millis(header.first_timestamp),
-        last: Timestamp::from_millis(header.last_timestamp),
-        samples: u32::try_from(header.count).unwrap_or(u32::MAX),
-        values: None,
-    })
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use model::{TimeRange, Timestamp};
 
 use crate::catalog::SeriesEntry;
+use crate::cold::StoredPair;
 use crate::commit::encode_series;
 use crate::db::{Engine, UpkeepState};
 use crate::error::TsdbError;
@@ -26,6 +27,9 @@ struct LateBatch<'a> {
     sealed: Vec<(u32, Vec<i64>)>,
     chunks: u64,
     bytes: u64,
+    /// The partition that is being rewritten, and those chunks that it has not read.
+    rewriting: Option<Partition>,
+    unread: Vec<StoredPair>,
 }
 
 impl Engine {
@@ -66,6 +70,8 @@ impl Engine {
             sealed: Vec::with_capacity(series.len()),
             chunks: 0,
             bytes: 0,
+            rewriting: self.cold.rewriting(),
+            unread: Vec::new(),
         };
         for (entry, slabs) in series {
             self.put_late(&mut out, entry, slabs, oldest)?;
@@ -84,6 +90,8 @@ impl Engine {
         );
         upkeep.next_seal += 1;
         self.kv.write(batch)?;
+        self.cold
+            .note_sealed(&out.partitions, out.unread, self.clock.now());
         for (_, slabs) in series {
             self.head.remove_late(slabs.series, slabs.slabs.len());
         }
@@ -190,6 +198,9 @@ impl LateBatch<'_> {
         self.batch.put(kv::Family::Chunks, &key, &bytes);
         self.chunks += 1;
         self.bytes += bytes.len() as u64;
+        if self.rewriting == Some(partition) {
+            self.unread.push((key.to_vec(), bytes));
+        }
         Ok(())
     }
 }

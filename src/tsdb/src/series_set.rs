@@ -1,21 +1,23 @@
 //! Selected series and their chunks, fetched in blocks of neighbours.
 
-use std::ops::Range;
+mod cursor;
+mod parts;
+
 use std::sync::Arc;
 
 use model::{Labels, TimeRange, Timestamp};
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
-use storage::{ChunkCursor, ChunkSummary, Columns, SeriesSet, StorageError};
+use storage::{ChunkCursor, Columns, SeriesSet, StorageError};
 
 use crate::catalog::{Pin, Place};
+use crate::cold::{ColdView, PartitionView, StoredChunk, StreamCache, keys as cold_keys};
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
-use crate::open::{HeadChunk, decode_sealed};
-use crate::overlap;
 use crate::partition::Partition;
-use crate::seal::summarize;
+use cursor::EngineCursor;
+use parts::{Block, SeriesChunks};
 
 /// Series whose chunks are fetched together: their keys are neighbours.
 const SERIES_PER_BLOCK: usize = 64;
@@ -23,11 +25,6 @@ const SERIES_PER_BLOCK: usize = 64;
 const CACHED_BLOCKS: usize = 4;
 /// Keys to step over before a seek is cheaper.
 const STEPS_BEFORE_SEEK: usize = 4;
-/// Where a part without samples stands among others.
-const EMPTY: TimeRange = TimeRange {
-    start: Timestamp::MAX,
-    end: Timestamp::MAX,
-};
 
 /// See [`storage::SeriesSet`].
 pub(crate) struct EngineSeriesSet {
@@ -36,6 +33,7 @@ pub(crate) struct EngineSeriesSet {
     selection: Selection,
     /// Newest last.
     blocks: Mutex<Vec<(usize, Arc<Block>)>>,
+    streams: StreamCache,
 }
 
 /// Selected series, in the order of the chunks' keys.
@@ -47,117 +45,6 @@ pub(crate) struct Selection {
     pub(crate) partitions: Vec<Partition>,
 }
 
-/// Chunks of some neighbouring series.
-#[derive(Default)]
-struct Block {
-    /// All sealed chunks' bytes.
-    bytes: Vec<u8>,
-    series: Vec<SeriesChunks>,
-}
-
-#[derive(Default)]
-struct SeriesChunks {
-    sealed: Vec<(ChunkSummary, Range<usize>)>,
-    /// Chunks that were only in the head when the block was fetched.
-    head: Vec<HeadChunk>,
-    /// Samples of the head that came out of order, in parts of which the earlier one counts.
-    late: Vec<Columns>,
-    /// Set where chunks may overlap: which parts are read together, in order of time.
-    groups: Option<Vec<Vec<usize>>>,
-}
-
-/// A part of a series' samples: a sealed chunk, one of the head, or a slab.
-enum Part<'a> {
-    Sealed(&'a ChunkSummary, &'a Range<usize>),
-    Head(&'a HeadChunk),
-    Late(&'a Columns),
-}
-
-/// What a cursor reads next, as positions of parts.
-enum Positions<'a> {
-    One(usize),
-    Together(&'a [usize]),
-}
-
-impl SeriesChunks {
-    fn parts(&self) -> usize {
-        self.sealed.len() + self.head.len() + self.late.len()
-    }
-
-    fn part(&self, position: usize) -> Option<Part<'_>> {
-        if let Some((summary, bytes)) = self.sealed.get(position) {
-            return Some(Part::Sealed(summary, bytes));
-        }
-        let position = position.checked_sub(self.sealed.len())?;
-        if let Some(chunk) = self.head.get(position) {
-            return Some(Part::Head(chunk));
-        }
-        let position = position.checked_sub(self.head.len())?;
-        self.late.get(position).map(Part::Late)
-    }
-
-    /// Finds out which parts overlap, where any may.
-    fn group(&mut self) {
-        let spans: Vec<TimeRange> = (0..self.parts())
-            .map(|position| {
-                let summary = self.part(position).and_then(|part| part.summary());
-                summary.map_or(EMPTY, |summary| TimeRange::new(summary.first, summary.last))
-            })
-            .collect();
-        self.groups = Some(overlap::groups(&spans));
-    }
-
-    fn positions(&self, next: usize) -> Option<Positions<'_>> {
-        match &self.groups {
-            None => (next < self.parts()).then_some(Positions::One(next)),
-            Some(groups) => groups.get(next).map(|group| match group.as_slice() {
-                [only] => Positions::One(*only),
-                several => Positions::Together(several),
-            }),
-        }
-    }
-}
-
-impl Part<'_> {
-    /// `None` of a part without samples.
-    fn summary(&self) -> Option<ChunkSummary> {
-        let (first, last, samples) = match self {
-            Self::Sealed(summary, _) => return Some(**summary),
-            Self::Head(chunk) => (
-                chunk.first_timestamp()?,
-                chunk.last_timestamp()?,
-                chunk.len(),
-            ),
-            Self::Late(columns) => (
-                *columns.timestamps.first()?,
-                *columns.timestamps.last()?,
-                columns.len(),
-            ),
-        };
-        Some(ChunkSummary {
-            first: Timestamp::from_millis(first),
-            last: Timestamp::from_millis(last),
-            samples: u32::try_from(samples).unwrap_or(u32::MAX),
-            values: None,
-        })
-    }
-
-    fn decode(&self, block: &Block, columns: &mut Columns) -> Result<(), TsdbError> {
-        match self {
-            Self::Sealed(_, bytes) => decode_sealed(&block.bytes[(*bytes).clone()], columns)
-                .map_err(|error| TsdbError::corrupt("chunk", error.to_string())),
-            Self::Head(chunk) => {
-                chunk.decode_into(columns);
-                Ok(())
-            }
-            Self::Late(late) => {
-                columns.extend(late);
-                Ok(())
-            }
-        }
-    }
-}
-
 impl EngineSeriesSet {
     pub(crate) fn new(engine: Arc<Engine>, range: TimeRange, selection: Selection) -> Self {
         Self {
@@ -165,6 +52,7 @@ impl EngineSeriesSet {
             range,
             selection,
             blocks: Mutex::default(),
+            streams: StreamCache::default(),
         }
     }
 
@@ -182,6 +70,7 @@ impl EngineSeriesSet {
             engine: &self.engine,
             range: self.range,
             series: &self.selection.series[from..to],
+            streams: &self.streams,
         };
         let block = Arc::new(fetch.block(&self.selection.partitions)?);
         let mut blocks = self.blocks.lock();
@@ -198,6 +87,7 @@ struct Fetch<'a> {
     engine: &'a Engine,
     range: TimeRange,
     series: &'a [(u32, Place)],
+    streams: &'a StreamCache,
 }
 
 impl Fetch<'_> {
@@ -214,9 +104,7 @@ impl Fetch<'_> {
         }
         let mut disordered = RoaringBitmap::new();
         for partition in partitions {
-            let marked = self.engine.disorder.of(*partition);
-            self.partition(*partition, &marked, &mut block)?;
-            disordered |= marked;
+            disordered |= self.partition(*partition, &mut block)?;
         }
         for (chunks, (id, _)) in block.series.iter_mut().zip(self.series) {
             if !chunks.late.is_empty() || disordered.contains(*id) {
@@ -226,63 +114,103 @@ impl Fetch<'_> {
         Ok(block)
     }
 
-    /// Adds the sealed chunks of a partition, in which the `disordered` series may have chunks that
+    /// Adds the stored chunks of a partition. Returns the series that may have chunks in it which
     /// overlap.
     fn partition(
         &self,
         partition: Partition,
-        disordered: &RoaringBitmap,
         block: &mut Block,
-    ) -> Result<(), TsdbError> {
+    ) -> Result<RoaringBitmap, TsdbError> {
+        let marked = self.engine.disorder.of(partition);
         let Some((last_id, last)) = self.series.last() else {
-            return Ok(());
+            return Ok(marked);
         };
-        let mut bound = [u8::MAX; keys::CHUNK_KEY_BYTES + 1];
-        bound[..keys::CHUNK_SERIES_BYTES]
-            .copy_from_slice(&keys::chunk_series(partition, (last.metric, *last_id)));
-        let mut scan = None;
+        let mut stored: Option<StoredPartition<'_>> = None;
         for (slot, (id, place)) in self.series.iter().enumerate() {
-            let head_start = block.series[slot]
-                .head
-                .first()
-                .and_then(HeadChunk::first_timestamp);
-            // Sealed chunks end before the head begins, but for those that came out of order.
+            // Stored chunks end before the head begins, but for those that came out of order.
+            let head_start = block.series[slot].head_start();
             let in_head_only =
                 head_start.is_some_and(|start| start <= self.range.start.as_millis());
-            if in_head_only && !disordered.contains(*id) {
+            if in_head_only && !marked.contains(*id) {
                 continue;
             }
-            let prefix = keys::chunk_series(partition, (place.metric, *id));
-            let is_new = scan.is_none();
-            let scan =
-                scan.get_or_insert_with(|| self.engine.kv.scan(kv::Family::Chunks, Some(&bound)));
-            if is_new || !step_to(scan, &prefix)? {
-                scan.seek(&prefix);
-            }
-            while let Some((key, bytes)) = scan.current()? {
-                if !key.starts_with(&prefix) {
-                    break;
+            let place = (place.metric, *id);
+            let stored = match &mut stored {
+                Some(stored) => stored,
+                None => {
+                    let mut view = self.engine.view(partition, (last.metric, *last_id));
+                    view.seek(partition, place);
+                    // After the cursors are made: whatever they show was marked before.
+                    let disordered = self.engine.disorder.of(partition);
+                    stored.insert(StoredPartition { view, disordered })
                 }
-                let summary = summarize(bytes)
-                    .map_err(|error| TsdbError::corrupt("chunk", error.to_string()))?;
-                let in_head = head_start.is_some_and(|start| summary.first.as_millis() >= start)
-                    && !keys::is_out_of_order(key);
-                if !in_head
-                    && self
-                        .range
-                        .overlaps(&TimeRange::new(summary.first, summary.last))
-                {
-                    let start = block.bytes.len();
-                    block.bytes.extend_from_slice(bytes);
-                    block.series[slot]
-                        .sealed
-                        .push((summary, start..block.bytes.len()));
-                }
-                scan.advance();
+            };
+            let disordered = stored.disordered.contains(*id);
+            let series = &mut block.series[slot];
+            if let Some(cold) = &mut stored.view.cold {
+                self.cold((partition, place), cold, (&mut block.bytes, series))?;
+                series.leave_to_cold(disordered);
             }
+            let prefix = keys::chunk_series(partition, place);
+            self.small(&prefix, &mut stored.view.small, (&mut block.bytes, series))?;
+        }
+        Ok(stored.map_or(marked, |stored| stored.disordered))
+    }
+
+    /// Adds the large chunks of a series.
+    fn cold(
+        &self,
+        (partition, place): (Partition, (u32, u32)),
+        cold: &mut ColdView<'_>,
+        (bytes, series): (&mut Vec<u8>, &mut SeriesChunks),
+    ) -> Result<(), TsdbError> {
+        let prefix = cold_keys::chunk_series(partition, cold.version, place);
+        step_to(&mut cold.chunks, &prefix)?;
+        while let Some((key, _)) = cold.chunks.current()? {
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            let (summary, chunk) = cold.fetch(partition, self.range, (self.streams, bytes))?;
+            series.cold_end = series.cold_end.max(Some(summary.last.as_millis()));
+            series.sealed.extend(chunk);
+            cold.chunks.advance();
         }
         Ok(())
     }
+
+    /// Adds the small chunks of a series that the head does not have.
+    fn small(
+        &self,
+        prefix: &[u8],
+        small: &mut kv::Scan<'_>,
+        (all_bytes, series): (&mut Vec<u8>, &mut SeriesChunks),
+    ) -> Result<(), TsdbError> {
+        let head_start = series.head_start();
+        step_to(small, prefix)?;
+        while let Some((key, bytes)) = small.current()? {
+            if !key.starts_with(prefix) {
+                break;
+            }
+            let start = all_bytes.len();
+            let chunk = StoredChunk::small(bytes, start..start + bytes.len())?;
+            let span = TimeRange::new(chunk.summary.first, chunk.summary.last);
+            let in_head = head_start.is_some_and(|start| span.start.as_millis() >= start)
+                && !keys::is_out_of_order(key);
+            if !in_head && self.range.overlaps(&span) {
+                all_bytes.extend_from_slice(bytes);
+                series.sealed.push(chunk);
+            }
+            small.advance();
+        }
+        Ok(())
+    }
+}
+
+/// What is stored of a partition.
+struct StoredPartition<'a> {
+    view: PartitionView<'a>,
+    /// Series that may have chunks in it which overlap.
+    disordered: RoaringBitmap,
 }
 
 /// Times of the samples that a series has in a part of one partition, leaving out those of the head
@@ -297,6 +225,7 @@ pub(crate) fn read_in_order(
         engine,
         range,
         series: &[(id, place)],
+        streams: &StreamCache::default(),
     };
     let mut block = fetch.block(&[partition])?;
     for chunks in &mut block.series {
@@ -311,15 +240,16 @@ pub(crate) fn read_in_order(
     Ok(columns.timestamps)
 }
 
-/// Walks a few keys towards `prefix`; `false` when it is still ahead.
-fn step_to(scan: &mut kv::Scan<'_>, prefix: &[u8]) -> Result<bool, TsdbError> {
+/// Moves to the first key at or behind `prefix`, step by step if it is near.
+fn step_to(scan: &mut kv::Scan<'_>, prefix: &[u8]) -> Result<(), TsdbError> {
     for _ in 0..STEPS_BEFORE_SEEK {
         match scan.current()? {
             Some((key, _)) if key < prefix => scan.advance(),
-            Some(_) | None => return Ok(true),
+            Some(_) | None => return Ok(()),
         }
     }
-    Ok(false)
+    scan.seek(prefix);
+    Ok(())
 }
 
 impl SeriesSet for EngineSeriesSet {
@@ -352,139 +282,5 @@ impl SeriesSet for EngineSeriesSet {
         let block = self.block(index / SERIES_PER_BLOCK)?;
         let slot = index % SERIES_PER_BLOCK;
         Ok(Box::new(EngineCursor::new(self.range, block, slot)))
-    }
-}
-
-/// Walks the sealed chunks of a series, then those of the head; what overlaps is read as one.
-struct EngineCursor {
-    range: TimeRange,
-    block: Arc<Block>,
-    slot: usize,
-    next: usize,
-    /// The samples of the parts at `next`, where those are several.
-    merged: Option<Columns>,
-}
-
-impl EngineCursor {
-    const fn new(range: TimeRange, block: Arc<Block>, slot: usize) -> Self {
-        Self {
-            range,
-            block,
-            slot,
-            next: 0,
-            merged: None,
-        }
-    }
-
-    fn chunks(&self) -> &SeriesChunks {
-        &self.block.series[self.slot]
-    }
-
-    /// What comes next and lies in range.
-    fn peek(&mut self) -> Result<Option<ChunkSummary>, TsdbError> {
-        loop {
-            let summary = match self.chunks().positions(self.next) {
-                None => return Ok(None),
-                Some(Positions::One(position)) => {
-                    let part = self.chunks().part(position);
-                    part.and_then(|part| part.summary())
-                }
-                Some(Positions::Together(_)) => {
-                    self.merge()?;
-                    self.merged.as_ref().and_then(|it| Part::Late(it).summary())
-                }
-            };
-            if let Some(summary) = summary
-                && self
-                    .range
-                    .overlaps(&TimeRange::new(summary.first, summary.last))
-            {
-                return Ok(Some(summary));
-            }
-            self.step();
-        }
-    }
-
-    fn step(&mut self) {
-        self.next += 1;
-        self.merged = None;
-    }
-
-    /// Reads the parts that come next together.
-    fn merge(&mut self) -> Result<(), TsdbError> {
-        let chunks = self.chunks();
-        let Some(Positions::Together(positions)) = chunks.positions(self.next) else {
-            return Ok(());
-        };
-        if self.merged.is_some() {
-            return Ok(());
-        }
-        let mut parts = vec![Columns::default(); positions.len()];
-        for (columns, position) in parts.iter_mut().zip(positions) {
-            if let Some(part) = chunks.part(*position) {
-                part.decode(&self.block, columns)?;
-            }
-        }
-        self.merged = Some(overlap::merge(&parts));
-        Ok(())
-    }
-
-    /// Adds what comes next to `columns`, and moves behind it.
-    fn take(&mut self, columns: &mut Columns) -> Result<(), TsdbError> {
-        if self.peek()?.is_none() {
-            return Ok(());
-        }
-        let from = columns.len();
-        if let Some(merged) = &self.merged {
-            columns.extend(merged);
-        } else if let Some(Positions::One(position)) = self.chunks().positions(self.next)
-            && let Some(part) = self.chunks().part(position)
-        {
-            part.decode(&self.block, columns)?;
-        }
-        columns.trim(from, self.range);
-        self.step();
-        Ok(())
-    }
-
-    /// The newest sample of what comes next, where it is a float of a head chunk.
-    fn newest_float(&self) -> Option<(i64, f64)> {
-        let chunks = self.chunks();
-        match chunks.positions(self.next)? {
-            Positions::One(position) => match chunks.part(position)? {
-                Part::Head(chunk) => chunk.newest_float(),
-                Part::Sealed(..) | Part::Late(_) => None,
-            },
-            Positions::Together(_) => None,
-        }
-    }
-}
-
-impl ChunkCursor for EngineCursor {
-    fn summary(&mut self) -> Result<Option<ChunkSummary>, StorageError> {
-        Ok(self.peek()?)
-    }
-
-    fn decode(&mut self, columns: &mut Columns) -> Result<(), StorageError> {
-        Ok(self.take(columns)?)
-    }
-
-    fn decode_newest(&mut self, columns: &mut Columns) -> Result<(), StorageError> {
-        if self.peek()?.is_some()
-            && let Some((at_ms, value)) = self.newest_float()
-            && at_ms <= self.range.end.as_millis()
-        {
-            columns.push(at_ms, value);
-            self.step();
-            return Ok(());
-        }
-        Ok(self.take(columns)?)
-    }
-
-    fn skip(&mut self) -> Result<(), StorageError> {
-        if self.peek()?.is_some() {
-            self.step();
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@ mod model_walk;
 mod order_walk;
 mod recovery;
 mod restless;
+mod rewriting;
 
 use std::path::Path;
 use std::sync::Arc;

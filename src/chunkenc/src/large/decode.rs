@@ -49,10 +49,9 @@ impl<'a> LargeChunk<'a> {
         if format & !WITH_STARTS != FORMAT {
             return Err(DecodeError::UnknownFormat(format));
         }
-        let count = reader.varint()?;
-        let count = match usize::try_from(count) {
-            Ok(count @ 1..=MAX_LARGE_SAMPLES) => count,
-            _ => return Err(DecodeError::BadCount(count)),
+        let claimed = reader.varint()?;
+        let Ok(count @ 1..=MAX_LARGE_SAMPLES) = usize::try_from(claimed) else {
+            return Err(DecodeError::BadCount(claimed));
         };
         let first_timestamp = reader.zigzag()?;
         let span = reader.varint()?.cast_signed();

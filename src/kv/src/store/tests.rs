@@ -55,7 +55,69 @@ fn a_second_process_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let _first = open(directory.path());
     let second = Kv::open(directory.path(), &KvOptions::default());
-    assert!(matches!(second, Err(KvError::Open { .. })));
+    assert!(matches!(second, Err(KvError::Locked { .. })));
+}
+
+fn cold_keys(kv: &Kv) -> Vec<Vec<u8>> {
+    let mut scan = kv.scan(Family::Cold, None);
+    let mut keys = Vec::new();
+    scan.seek(b"");
+    while let Some((key, _)) = scan.current().unwrap() {
+        keys.push(key.to_vec());
+        scan.advance();
+    }
+    keys
+}
+
+#[test]
+fn finished_files_are_taken_whole_and_dropped_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let kv = open(&directory.path().join("store"));
+    let table = |name: &str, keys: &[&[u8]]| {
+        let mut writer = kv.table_writer(&directory.path().join(name)).unwrap();
+        for key in keys {
+            writer.put(key, b"value").unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    let tables = [table("1", &[b"a1", b"a2"]), table("2", &[b"b1"])];
+    kv.ingest(&tables).unwrap();
+    assert!(tables.iter().all(|table| !table.exists()));
+    let missing = directory.path().join("missing");
+    let damaged = kv.ingest(&[table("3", &[b"c1"]), missing]);
+    assert!(damaged.is_err());
+    drop(kv);
+    let kv = open(&directory.path().join("store"));
+    assert_eq!(cold_keys(&kv), [&b"a1"[..], b"a2", b"b1"]);
+    assert!(kv.range_bytes(Family::Cold, b"a", b"b") > 0);
+    kv.drop_files(Family::Cold, b"a", b"b").unwrap();
+    assert_eq!(cold_keys(&kv), [b"b1"]);
+}
+
+#[test]
+fn compaction_empties_the_log_and_notes_can_be_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let kv = open(directory.path());
+    let mut batch = kv.batch();
+    batch.put(Family::Chunks, b"a", &[7; 100_000]);
+    kv.write(batch).unwrap();
+    assert!(kv.write_ahead_log_bytes() > 100_000);
+    kv.compact().unwrap();
+    assert!(kv.write_ahead_log_bytes() < 1000);
+    assert!(kv.table_bytes(Family::Chunks) > 0);
+    drop(kv);
+    crate::remove_notes(directory.path()).unwrap();
+    let names = std::fs::read_dir(directory.path()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    let is_note = |name: &std::ffi::OsString| {
+        name.to_string_lossy().starts_with("LOG") || name.to_string_lossy().contains("OPTIONS")
+    };
+    assert!(!names.iter().any(is_note), "{names:?}");
+    let kv = open(directory.path());
+    assert_eq!(
+        kv.get(Family::Chunks, b"a").unwrap().map(|v| v.len()),
+        Some(100_000)
+    );
 }
 
 #[test]

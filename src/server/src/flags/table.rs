@@ -49,6 +49,8 @@ Examples:
           Serve on any free port of this machine alone; the log says which.
   firewatch promql explain --url=http://localhost:9090 --analyze 'sum(rate(up[5m]))'
           Show how a query is run and what each part of it costs; see firewatch promql --help.
+  firewatch tsdb compact --storage.tsdb.path=/var/lib/firewatch
+          Make the data of a server that is not running as small as it can be.
 
 Signals:
   SIGHUP            Load the configuration file again.

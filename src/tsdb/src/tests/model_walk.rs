@@ -13,6 +13,7 @@ use storage::{
 };
 
 use super::Bench;
+use crate::rewrite::{RewriteStep, Unpaced};
 
 /// What the samples of an append are.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,10 @@ enum Step {
         start_ms: i64,
     },
     Maintain,
+    /// Rewrites all partitions that have small chunks, or ends on the way.
+    Rewrite {
+        end: Option<RewriteStep>,
+    },
     Advance {
         minutes: i64,
     },
@@ -74,6 +79,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => append,
         2 => Just(Step::Maintain),
+        2 => prop::option::of(prop::sample::select(&RewriteStep::ALL[..]))
+            .prop_map(|end| Step::Rewrite { end }),
         2 => (1..120_i64).prop_map(|minutes| Step::Advance { minutes }),
         1 => any::<bool>().prop_map(|clean| Step::Reopen { clean }),
     ]
@@ -204,6 +211,14 @@ fn apply(bench: Bench, step: &Step, model: &mut Model) -> Bench {
         }
         Step::Maintain => {
             bench.tsdb.maintain().unwrap();
+            bench
+        }
+        Step::Rewrite { end } => {
+            let engine = bench.tsdb.engine();
+            *engine.rewrite_fault.lock() = *end;
+            let rewritten = engine.rewrite_all(&mut Unpaced);
+            assert!(rewritten.is_ok() || end.is_some(), "{rewritten:?}");
+            *engine.rewrite_fault.lock() = None;
             bench
         }
         Step::Advance { minutes } => {

@@ -124,5 +124,8 @@ fn directories_of_the_first_version_are_taken_over() {
         .engine()
         .kv
         .get(kv::Family::Meta, crate::keys::META_FORMAT);
-    assert_eq!(stored.unwrap(), Some(3_u32.to_be_bytes().to_vec()));
+    assert_eq!(
+        stored.unwrap(),
+        Some(crate::replay::FORMAT_VERSION.to_be_bytes().to_vec())
+    );
 }
