@@ -14,7 +14,7 @@ pub struct MemoryBudget(Arc<Budget>);
 
 #[derive(Debug)]
 struct Budget {
-    total: u64,
+    total: AtomicU64,
     used: AtomicU64,
     given_back: Notify,
 }
@@ -24,7 +24,7 @@ impl MemoryBudget {
     #[must_use]
     pub fn new(total_bytes: u64) -> Self {
         Self(Arc::new(Budget {
-            total: total_bytes,
+            total: AtomicU64::new(total_bytes),
             used: AtomicU64::new(0),
             given_back: Notify::new(),
         }))
@@ -33,7 +33,16 @@ impl MemoryBudget {
     /// The whole of it, in bytes.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.total
+        self.0.total()
+    }
+
+    /// Makes the whole of it larger or smaller. What shares hold beyond it stays theirs; there is
+    /// nothing for others until they have given it back.
+    pub fn set_total(&self, total_bytes: u64) {
+        let before = self.0.total.swap(total_bytes, Ordering::Relaxed);
+        if before < total_bytes {
+            self.0.given_back.notify_one();
+        }
     }
 
     /// What shares hold, in bytes.
@@ -45,7 +54,7 @@ impl MemoryBudget {
     /// A share of `bytes`, at most of the whole budget; `None` when they are not free.
     #[must_use]
     pub fn try_share(&self, bytes: u64) -> Option<MemoryShare> {
-        let bytes = bytes.min(self.0.total);
+        let bytes = bytes.min(self.0.total());
         self.0.try_add(bytes).then(|| MemoryShare {
             budget: Arc::clone(&self.0),
             bytes: AtomicU64::new(bytes),
@@ -70,8 +79,13 @@ impl MemoryBudget {
 }
 
 impl Budget {
+    fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
     fn try_add(&self, bytes: u64) -> bool {
-        let added = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.total);
+        let total = self.total();
+        let added = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= total);
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, added)
             .is_ok()
@@ -164,6 +178,20 @@ mod tests {
         drop((first, second));
         assert_eq!(budget.used(), 0);
         assert_eq!(budget.try_share(u64::MAX).unwrap().bytes(), 10 << 20);
+    }
+
+    #[test]
+    fn a_budget_can_change() {
+        let budget = MemoryBudget::new(10);
+        let first = budget.try_share(8).unwrap();
+        budget.set_total(4);
+        assert!(budget.try_share(1).is_none() && !first.grow_to(9));
+        assert_eq!((budget.used(), budget.total()), (8, 4));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting = std::pin::pin!(budget.share(4));
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        budget.set_total(12);
+        assert!(waiting.as_mut().poll(&mut context).is_ready());
     }
 
     #[test]

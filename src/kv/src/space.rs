@@ -37,6 +37,15 @@ impl Kv {
         self.table_bytes(family) + self.property(family, c"rocksdb.cur-size-all-mem-tables")
     }
 
+    /// Bytes of writes that are in memory until they are flushed.
+    #[must_use]
+    pub fn memtable_bytes(&self) -> u64 {
+        Family::ALL
+            .into_iter()
+            .map(|family| self.property(family, c"rocksdb.cur-size-all-mem-tables"))
+            .sum()
+    }
+
     fn property(&self, family: Family, name: &CStr) -> u64 {
         let value = self
             .database()

@@ -66,6 +66,7 @@ impl Family {
 /// An open store. Blocking throughout: use it off the async runtime.
 pub struct Kv {
     database: Arc<DB>,
+    cache: Cache,
     write_options: WriteOptions,
     /// Of family `Cold`, for files that are written apart.
     table_options: Options,
@@ -105,6 +106,7 @@ impl Kv {
             database,
             write_options,
             table_options: family_options(Family::Cold, options, &cache),
+            cache,
             path: path.to_owned(),
             syncer: Mutex::new(syncer),
         })
@@ -190,6 +192,12 @@ impl Kv {
         self.database
             .flush_cf(self.handle(family))
             .map_err(KvError::operation("flush"))
+    }
+
+    /// Bytes of uncompressed blocks in memory.
+    #[must_use]
+    pub fn block_cache_bytes(&self) -> u64 {
+        self.cache.get_usage() as u64
     }
 
     /// Syncs the log to the device.

@@ -19,6 +19,7 @@ use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
 
 use crate::control::ServerControl;
 use crate::flags::Options;
+use crate::memory::{self, MemoryPlan};
 use crate::reload::{ApplyError, ConfigSource, Reloader};
 use crate::scraping::Scraping;
 use crate::web::{self, Bound};
@@ -102,6 +103,8 @@ pub struct App {
     http_stop: Shutdown,
     quit: Shutdown,
     retention: PromDuration,
+    memory: MemoryPlan,
+    upkeep: TaskGroup,
 }
 
 impl App {
@@ -132,7 +135,7 @@ impl App {
             Arc::clone(&clock),
         );
         let reloader = Arc::new(Reloader::new(source, config, own, &registry));
-        let quit = Shutdown::new();
+        let (quit, memory) = (Shutdown::new(), MemoryPlan::new(&options));
         let control = ServerControl {
             reloader: Arc::clone(&reloader),
             quit: quit.clone(),
@@ -145,6 +148,7 @@ impl App {
             scraping: scraping.clone(),
             ingest_pool,
             query_log,
+            memory,
         };
         let parts = parts(&options, own, &clock, &registry)?;
         register_own_metrics(&registry, &parts);
@@ -164,6 +168,8 @@ impl App {
             http_stop,
             quit,
             retention,
+            memory,
+            upkeep: TaskGroup::new(),
         })
     }
 
@@ -189,6 +195,7 @@ impl App {
             appender,
             status: Arc::<Tsdb>::clone(&storage),
         });
+        self.start_memory_review(&storage);
         self.start_scraping(storage)?;
         self.reloader
             .apply_first()
@@ -211,7 +218,8 @@ impl App {
                 .out_of_order_time_window,
             kv: KvOptions {
                 wal_sync: self.options.wal_sync,
-                ..KvOptions::default()
+                block_cache_bytes: saturated(self.memory.block_cache),
+                memtable_bytes: saturated(self.memory.memtables),
             },
             ..TsdbOptions::new(path.clone())
         };
@@ -240,6 +248,14 @@ impl App {
         let path = self.options.storage_path.display();
         tracing::info!(%path, %took, retention = %self.retention, "Storage is open");
         Ok(Arc::new(storage))
+    }
+
+    fn start_memory_review(&mut self, storage: &Arc<Tsdb>) {
+        let queries = &self.parts.query_memory;
+        memory::register(&self.registry, self.memory, storage, queries);
+        let (storage, queries) = (Arc::downgrade(storage), queries.clone());
+        let review = memory::review(self.memory, storage, queries, self.http_stop.clone());
+        self.upkeep.spawn("memory", review);
     }
 
     /// Scrapes are parsed by threads of their own, so that senders cannot delay them.
@@ -276,7 +292,7 @@ impl App {
     pub async fn stop(mut self) -> Result<(), StopError> {
         self.parts.readiness.set(Phase::Stopping);
         self.http_stop.trigger();
-        tokio::join!(self.http.join(), self.scraping.stop());
+        tokio::join!(self.http.join(), self.upkeep.join(), self.scraping.stop());
         self.parts.storage.clear();
         let Some(storage) = self.storage.take() else {
             return Ok(());
@@ -288,6 +304,10 @@ impl App {
         tracing::info!("See you next time!");
         Ok(())
     }
+}
+
+fn saturated(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 fn load(source: &ConfigSource) -> Result<Config, StartError> {
@@ -331,20 +351,7 @@ struct OwnParts {
     scraping: Scraping,
     ingest_pool: CpuPool,
     query_log: QueryLog,
-}
-
-/// Most bytes that one query and all queries may hold. They get a quarter of the machine: the
-/// engine's caches and the head need their part, and what is measured is less than what is used.
-fn query_memory(options: &Options) -> (u64, u64) {
-    let total = match options.query_max_total_memory {
-        0 => host::memory_bytes() / 4,
-        given => given,
-    };
-    let each = match options.query_max_memory {
-        0 => total / 2,
-        given => given.min(total),
-    };
-    (each, total)
+    memory: MemoryPlan,
 }
 
 fn parts(
@@ -353,7 +360,6 @@ fn parts(
     clock: &SharedClock,
     registry: &Registry,
 ) -> Result<Parts, StartError> {
-    let (max_query_bytes, max_total_bytes) = query_memory(options);
     // Whoever runs a query works too.
     let workers = match host::processors() {
         0 | 1 => None,
@@ -362,7 +368,7 @@ fn parts(
     let mut engine = EngineOptions {
         lookback_delta: options.lookback_delta,
         max_samples: options.query_max_samples,
-        max_query_bytes,
+        max_query_bytes: own.memory.query,
         workers,
         ..EngineOptions::default()
     };
@@ -375,7 +381,7 @@ fn parts(
         control: Arc::new(own.control),
         query_pool: start_pool("query", host::processors())?,
         ingest_pool: own.ingest_pool,
-        query_memory: MemoryBudget::new(max_total_bytes),
+        query_memory: MemoryBudget::new(own.memory.queries),
         active_queries: ActiveQueries::new(),
         query_log: own.query_log,
         clock: Arc::clone(clock),

@@ -47,9 +47,11 @@ pub struct Options {
     pub query_max_concurrency: usize,
     /// Most samples that a query may hold.
     pub query_max_samples: u64,
+    /// Most bytes that the process should take; 0 for a part of the machine's.
+    pub memory_limit: u64,
     /// Most bytes that a query may hold; 0 for a part of the next.
     pub query_max_memory: u64,
-    /// Most bytes that all queries may hold; 0 for a part of the machine's.
+    /// Most bytes that all queries may hold; 0 for what the limit leaves.
     pub query_max_total_memory: u64,
     /// How old the newest sample of a series may be.
     pub lookback_delta: PromDuration,
@@ -144,6 +146,7 @@ impl Reader {
             query_timeout: self.duration("query.timeout")?,
             query_max_concurrency: self.number("query.max-concurrency")?,
             query_max_samples: self.number("query.max-samples")?,
+            memory_limit: self.size("memory.limit")?,
             query_max_memory: self.size("query.max-memory-per-query")?,
             query_max_total_memory: self.size("query.max-total-memory")?,
             features: Features::parse(&self.texts("enable-feature")),

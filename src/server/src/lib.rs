@@ -11,6 +11,7 @@ mod features;
 pub mod flags;
 mod host;
 mod logging;
+mod memory;
 mod process;
 mod query_command;
 mod reload;

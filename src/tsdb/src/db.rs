@@ -33,6 +33,9 @@ use crate::rows::Rows;
 /// So many full chunks wake the upkeep before its interval ends.
 const FULL_CHUNKS_WAKE: usize = 4096;
 
+/// Memory of a series with about ten labels and its unsealed samples; see `docs/memory.md`.
+const SERIES_BYTES: u64 = 500;
+
 /// What all threads of the engine share.
 pub(crate) struct Engine {
     pub(crate) options: TsdbOptions,
@@ -90,6 +93,17 @@ pub struct HeadStats {
     pub series: usize,
     /// Chunks that are not sealed.
     pub chunks: usize,
+}
+
+/// Memory that parts of the engine hold, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Series: labels, the ways to find them, unsealed samples. By arithmetic, not measured.
+    pub head: u64,
+    /// Uncompressed blocks of stored files.
+    pub block_cache: u64,
+    /// Writes that are not in files yet.
+    pub memtables: u64,
 }
 
 /// The open engine. Dropping it without [`Tsdb::close`] loses nothing that was acknowledged.
@@ -228,6 +242,16 @@ impl Tsdb {
         HeadStats {
             series: self.engine.catalog.len(),
             chunks,
+        }
+    }
+
+    /// What the engine holds in memory.
+    #[must_use]
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
+            head: self.engine.catalog.len() as u64 * SERIES_BYTES,
+            block_cache: self.engine.kv.block_cache_bytes(),
+            memtables: self.engine.kv.memtable_bytes(),
         }
     }
 

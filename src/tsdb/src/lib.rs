@@ -36,7 +36,7 @@ mod series_set;
 mod varint;
 
 pub use compact::StoredSizes;
-pub use db::{HeadStats, Tsdb};
+pub use db::{HeadStats, MemoryUse, Tsdb};
 pub use error::TsdbError;
 pub use kv::{KvOptions, WalSync, remove_notes};
 pub use options::{Background, TsdbOptions};

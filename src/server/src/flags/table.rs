@@ -104,6 +104,14 @@ pub const FLAGS: &[FlagSpec] = &[
                about power failures.",
     },
     FlagSpec {
+        name: "memory.limit",
+        kind: FlagKind::Value("SIZE"),
+        default: "0",
+        section: STORAGE,
+        help: "Memory that caches, unflushed writes, series and queries share, such as 8GB. 0 means \
+               60 % of the machine's, or of what its control group allows.",
+    },
+    FlagSpec {
         name: "web.listen-address",
         kind: FlagKind::Repeated("ADDRESS"),
         default: "0.0.0.0:9090",
@@ -185,8 +193,7 @@ pub const FLAGS: &[FlagSpec] = &[
         default: "0",
         section: QUERIES,
         help: "Most memory that all running queries may hold together. Queries that find none left \
-               wait before they begin. 0 means a quarter of the machine's, or of what its control \
-               group allows.",
+               wait before they begin. 0 means what --memory.limit leaves them.",
     },
     FlagSpec {
         name: "query.lookback-delta",
