@@ -95,6 +95,10 @@ fn refusal(error: &AppendError) -> Response {
             tracing::debug!(error = text, "remote write request refused");
             text_error(StatusCode::BAD_REQUEST, text)
         }
+        ErrorKind::Unavailable => {
+            tracing::warn!(error = text, "remote write request refused for now");
+            text_error(StatusCode::SERVICE_UNAVAILABLE, text)
+        }
         _ => {
             tracing::error!(error = text, "remote write request failed");
             text_error(StatusCode::INTERNAL_SERVER_ERROR, text)

@@ -24,7 +24,7 @@ pub enum KvError {
         #[source]
         source: rocksdb::Error,
     },
-    /// The directory cannot be created.
+    /// The directory cannot be created or read.
     #[error("creating storage directory {}", path.display())]
     CreateDirectory {
         /// The directory.
@@ -41,6 +41,18 @@ pub enum KvError {
         /// RocksDB's complaint.
         #[source]
         source: rocksdb::Error,
+    },
+    /// A file is not as long as the list of files says.
+    #[error("{} has not the length that it was written with", path.display())]
+    WrongSize {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A write failed before, and a new log could not be begun yet.
+    #[error("storage refuses writes until a new log can be begun: {reason}")]
+    Refused {
+        /// RocksDB's complaint about the write, or about the last attempt to begin a new log.
+        reason: String,
     },
     /// The thread that syncs the log cannot be started.
     #[error("starting the log sync thread")]
@@ -60,6 +72,18 @@ impl KvError {
             return Self::Locked { path, source };
         }
         Self::Open { path, source }
+    }
+
+    /// Whether stored bytes are damaged, rather than that the operating system refuses something.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Operation { source, .. } => {
+                source.kind() == rocksdb::ErrorKind::Corruption
+            }
+            Self::WrongSize { .. } => true,
+            _ => false,
+        }
     }
 
     pub(crate) fn operation(operation: &'static str) -> impl FnOnce(rocksdb::Error) -> Self {

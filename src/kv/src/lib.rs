@@ -3,6 +3,9 @@
 
 mod batch;
 mod error;
+mod folder;
+mod health;
+mod log_check;
 mod options;
 mod scan;
 mod space;

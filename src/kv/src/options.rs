@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options};
 
 use crate::store::Family;
 
@@ -47,6 +47,10 @@ const COLD_BLOCK_BYTES: usize = 32 << 10;
 const MAX_OPEN_FILES: i32 = 512;
 /// A directory keeps at most this many of RocksDB's own log files.
 const KEEP_LOG_FILES: usize = 3;
+/// Memory waiting for a full disk must not hold up writes for ever: it is the log that refuses them.
+const MAX_WRITE_BUFFERS: i32 = 32;
+/// A damaged file cannot be compacted, and files pile up in front of it: that stops no writes either.
+const MANY_FILES: i32 = 1 << 20;
 
 pub(crate) fn database_options(options: &KvOptions) -> Options {
     let mut database = Options::default();
@@ -58,6 +62,10 @@ pub(crate) fn database_options(options: &KvOptions) -> Options {
     database.set_keep_log_file_num(KEEP_LOG_FILES);
     database.set_bytes_per_sync(1 << 20);
     database.set_max_background_jobs(2);
+    database.set_skip_stats_update_on_db_open(true);
+    // See docs/adr/0005-recovery.md.
+    database.set_wal_recovery_mode(DBRecoveryMode::SkipAnyCorruptedRecord);
+    database.set_paranoid_checks(false);
     database
 }
 
@@ -87,5 +95,10 @@ pub(crate) fn family_options(family: Family, options: &KvOptions, cache: &Cache)
     settings.set_level_compaction_dynamic_level_bytes(true);
     // Files of cold data arrive finished, never overlap, and go as a whole.
     settings.set_disable_auto_compactions(family == Family::Cold);
+    settings.set_max_write_buffer_number(MAX_WRITE_BUFFERS);
+    settings.set_level_zero_slowdown_writes_trigger(MANY_FILES);
+    settings.set_level_zero_stop_writes_trigger(MANY_FILES);
+    settings.set_soft_pending_compaction_bytes_limit(0);
+    settings.set_hard_pending_compaction_bytes_limit(0);
     settings
 }

@@ -3,7 +3,7 @@
 use rocksdb::{DBRawIterator, ReadOptions};
 
 use crate::error::KvError;
-use crate::store::{Family, Kv};
+use crate::store::{Family, Kv, MARKER};
 
 /// A key and its value, borrowed from a cursor.
 pub type Entry<'a> = (&'a [u8], &'a [u8]);
@@ -34,6 +34,9 @@ impl<'a> Scan<'a> {
     /// Moves to the first key at or after `key`.
     pub fn seek(&mut self, key: &[u8]) {
         self.inner.seek(key);
+        if self.inner.key() == Some(MARKER) {
+            self.inner.next();
+        }
     }
 
     /// Moves to the last key at or before `key`.
@@ -54,6 +57,8 @@ impl<'a> Scan<'a> {
     /// The last move failed to read.
     pub fn current(&self) -> Result<Option<Entry<'_>>, KvError> {
         match self.inner.item() {
+            // It is before all keys: nothing was found at or before some key.
+            Some((MARKER, _)) => Ok(None),
             Some(item) => Ok(Some(item)),
             None => {
                 self.inner.status().map_err(KvError::operation("scan"))?;

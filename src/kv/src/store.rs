@@ -1,5 +1,6 @@
 //! The open database: families, reads, writes and the thread that syncs its log.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
@@ -8,11 +9,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, Options, ReadOptions, WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, LiveFile, Options, ReadOptions, WriteOptions,
 };
 
 use crate::batch::Batch;
 use crate::error::KvError;
+use crate::folder::Folder;
+use crate::health::Health;
 use crate::options::{KvOptions, WalSync, database_options, family_options};
 use crate::scan::Scan;
 
@@ -50,7 +53,7 @@ impl Family {
         Self::State,
     ];
 
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
             Self::Series => "series",
@@ -63,6 +66,10 @@ impl Family {
     }
 }
 
+/// A key before all others, in every family and invisible to callers: a family that is in some file
+/// can be found again when the list of files is lost.
+pub(crate) const MARKER: &[u8] = &[];
+
 /// An open store. Blocking throughout: use it off the async runtime.
 pub struct Kv {
     database: Arc<DB>,
@@ -71,6 +78,7 @@ pub struct Kv {
     /// Of family `Cold`, for files that are written apart.
     table_options: Options,
     path: PathBuf,
+    health: Arc<Health>,
     syncer: Mutex<Option<Syncer>>,
 }
 
@@ -85,21 +93,13 @@ impl Kv {
             source,
         })?;
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
-        let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), family_options(family, options, &cache))
-        });
-        let database = DB::open_cf_descriptors(&database_options(options), path, families)
-            .map_err(|source| KvError::open(path, source))?;
-        for family in Family::ALL {
-            if database.cf_handle(family.name()).is_none() {
-                return Err(KvError::MissingFamily(family.name()));
-            }
-        }
+        let database = open_or_repair(path, options, &cache)?;
         let database = Arc::new(database);
+        let health = Arc::new(Health::default());
         let mut write_options = WriteOptions::default();
         write_options.set_sync(options.wal_sync == WalSync::Always);
         let syncer = match options.wal_sync {
-            WalSync::Interval(interval) => Some(Syncer::start(&database, interval)?),
+            WalSync::Interval(interval) => Some(Syncer::start(&database, &health, interval)?),
             WalSync::Always | WalSync::Os => None,
         };
         Ok(Self {
@@ -108,6 +108,7 @@ impl Kv {
             table_options: family_options(Family::Cold, options, &cache),
             cache,
             path: path.to_owned(),
+            health,
             syncer: Mutex::new(syncer),
         })
     }
@@ -140,11 +141,18 @@ impl Kv {
     /// does is decided by [`WalSync`].
     ///
     /// # Errors
-    /// Nothing of the batch was written.
+    /// Nothing of the batch was written. The writes that follow try to begin a new log first, and are
+    /// refused until that succeeds.
     pub fn write(&self, batch: Batch<'_>) -> Result<(), KvError> {
-        self.database
-            .write_opt(batch.inner, &self.write_options)
-            .map_err(KvError::operation("write"))
+        let database = &self.database;
+        let write = || database.write_opt(batch.inner, &self.write_options);
+        self.health.guard(database, write)
+    }
+
+    /// Why writes are refused; `None` while they are not.
+    #[must_use]
+    pub fn write_failure(&self) -> Option<String> {
+        self.health.failure()
     }
 
     /// The value of a key.
@@ -211,6 +219,123 @@ impl Kv {
     }
 }
 
+fn open_or_repair(path: &Path, options: &KvOptions, cache: &Cache) -> Result<DB, KvError> {
+    let unreadable = |source| KvError::CreateDirectory {
+        path: path.to_owned(),
+        source,
+    };
+    let mut folder = Folder::inspect(path).map_err(unreadable)?;
+    if let Some(reason) = folder.needs_repair.take() {
+        folder.check_logs();
+        folder.repair(&reason, options)?;
+    }
+    let opened = std::thread::scope(|scope| {
+        let checked = scope.spawn(|| folder.check_logs());
+        let opened = open_database(path, options, cache);
+        // It reads files and logs what it finds; a panic is shown when the scope ends.
+        let _shown = checked.join();
+        opened
+    });
+    let probed = opened.and_then(|database| {
+        probe(&database)?;
+        check_sizes(&database, path)?;
+        Ok(database)
+    });
+    let database = match probed {
+        Ok(database) => database,
+        Err(error) if error.is_damage() => {
+            folder.repair(&base::report(&error), options)?;
+            open_database(path, options, cache)?
+        }
+        Err(error) => return Err(error),
+    };
+    let files = database
+        .live_files()
+        .map_err(KvError::operation("list files"))?;
+    report_files(&folder, &files);
+    if let Err(error) = write_markers(&database, &files) {
+        tracing::warn!(error = %base::report(&error), "families could not be marked");
+    }
+    Ok(database)
+}
+
+fn open_database(path: &Path, options: &KvOptions, cache: &Cache) -> Result<DB, KvError> {
+    let families = Family::ALL.map(|family| {
+        ColumnFamilyDescriptor::new(family.name(), family_options(family, options, cache))
+    });
+    let database = DB::open_cf_descriptors(&database_options(options), path, families)
+        .map_err(|source| KvError::open(path, source))?;
+    for family in Family::ALL {
+        if database.cf_handle(family.name()).is_none() {
+            return Err(KvError::MissingFamily(family.name()));
+        }
+    }
+    Ok(database)
+}
+
+/// A file of the newest level that cannot be opened hides its whole family.
+fn probe(database: &DB) -> Result<(), KvError> {
+    for family in Family::ALL {
+        if let Some(handle) = database.cf_handle(family.name()) {
+            let mut all = database.raw_iterator_cf(handle);
+            all.seek([u8::MAX; 64]);
+            all.status().map_err(KvError::operation("open family"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that is cut or gone hides whatever lies between its keys, also what is newer.
+fn check_sizes(database: &DB, path: &Path) -> Result<(), KvError> {
+    let files = database
+        .live_files()
+        .map_err(KvError::operation("list files"))?;
+    for file in files {
+        let path = path.join(file.name.trim_start_matches('/'));
+        // One that went since then was replaced by others: it was whole.
+        let found = path.metadata().map(|metadata| metadata.len());
+        if found.is_ok_and(|found| found != file.size as u64) {
+            return Err(KvError::WrongSize { path });
+        }
+    }
+    Ok(())
+}
+
+fn report_files(folder: &Folder, files: &[LiveFile]) {
+    let mut used = BTreeSet::new();
+    for file in files {
+        let family = file.column_family_name.as_str();
+        let name = file.name.trim_start_matches('/');
+        if Family::ALL.iter().any(|known| known.name() == family) {
+            used.insert(name.to_owned());
+        } else {
+            tracing::error!(
+                file = name,
+                family,
+                "a file of storage is of no family and lost"
+            );
+        }
+    }
+    folder.report_unused(&used);
+}
+
+/// Puts the marker into families that are in no file yet.
+fn write_markers(database: &DB, files: &[LiveFile]) -> Result<(), KvError> {
+    for family in Family::ALL {
+        let name = family.name();
+        let Some(handle) = database.cf_handle(name) else {
+            continue;
+        };
+        if files.iter().all(|file| file.column_family_name != name) {
+            let written = database.put_cf(handle, MARKER, []);
+            written.map_err(KvError::operation("write"))?;
+            let flushed = database.flush_cf(handle);
+            flushed.map_err(KvError::operation("flush"))?;
+        }
+    }
+    Ok(())
+}
+
 impl Drop for Kv {
     fn drop(&mut self) {
         if let Some(syncer) = self.syncer.lock().take() {
@@ -229,16 +354,24 @@ struct Syncer {
 }
 
 impl Syncer {
-    fn start(database: &Arc<DB>, interval: Duration) -> Result<Self, KvError> {
+    fn start(
+        database: &Arc<DB>,
+        health: &Arc<Health>,
+        interval: Duration,
+    ) -> Result<Self, KvError> {
         let database: Weak<DB> = Arc::downgrade(database);
+        let health = Arc::clone(health);
         let (stop, stopped) = channel();
         let run = move || {
             while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 let Some(database) = database.upgrade() else {
                     return;
                 };
-                if let Err(error) = database.flush_wal(true) {
-                    tracing::error!(%error, "syncing the log failed");
+                // What was refused is not synced either, and says so itself.
+                if health.failure().is_none()
+                    && let Err(error) = database.flush_wal(true)
+                {
+                    health.sync_failed(&error);
                 }
             }
         };

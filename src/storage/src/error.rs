@@ -104,8 +104,8 @@ impl AppendError {
             | Self::HistogramTooLarge { .. }
             | Self::InvalidLabels(_)
             | Self::UnknownSeries => ErrorKind::BadData,
-            Self::NotReady => ErrorKind::Unavailable,
-            Self::Commit(_) | Self::TooManySeries => ErrorKind::Internal,
+            Self::NotReady | Self::Commit(_) => ErrorKind::Unavailable,
+            Self::TooManySeries => ErrorKind::Internal,
         }
     }
 }

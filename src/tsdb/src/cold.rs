@@ -73,6 +73,13 @@ impl ColdState {
         self.partitions.insert(partition, cold);
     }
 
+    /// Takes a version for the one that counts, unless a newer one does.
+    pub(crate) fn adopt(&mut self, partition: Partition, version: u32) {
+        self.next_version = self.next_version.max(version.saturating_add(1));
+        let known = self.partitions.entry(partition).or_default();
+        known.version = known.version.max(version);
+    }
+
     pub(crate) fn take_running(&mut self) -> Option<Running> {
         self.running.take()
     }
@@ -262,7 +269,7 @@ impl Engine {
     }
 
     /// Learns which versions count, and removes what an interrupted rewrite has left behind.
-    pub(crate) fn restore_cold(&self) -> Result<(), TsdbError> {
+    pub(crate) fn read_cold(&self) -> Result<(), TsdbError> {
         {
             let mut state = self.cold.write();
             let mut scan = self.kv.scan(kv::Family::Index, None);

@@ -178,13 +178,16 @@ impl Engine {
     /// Body of the committing thread.
     pub(crate) fn run_committer(&self) {
         let _end = EndOfCommits(&self.committer);
+        self.metrics.commits.writable.set(1.0);
         while let Some((number, commit)) = self.committer.take() {
             let timer = std::time::Instant::now();
             match self.write_commit(number, &commit) {
                 Ok(()) => {
                     self.publish_commit(number, commit);
+                    self.metrics.commits.writable.set(1.0);
                     self.metrics
-                        .commit_seconds
+                        .commits
+                        .seconds
                         .observe(timer.elapsed().as_secs_f64());
                 }
                 Err(error) => self.fail_commit(&error, commit),
@@ -210,7 +213,7 @@ impl Engine {
             &keys::commit(number),
             &record::encode_commit(rows),
         );
-        self.metrics.commit_bytes.add(batch.size_bytes() as u64);
+        self.metrics.commits.bytes.add(batch.size_bytes() as u64);
         Ok(self.kv.write(batch)?)
     }
 
@@ -260,7 +263,8 @@ impl Engine {
     fn fail_commit(&self, error: &TsdbError, failed: OpenCommit) {
         let reason = base::report(error);
         tracing::error!(error = %reason, "commit failed");
-        self.metrics.commit_failures.inc();
+        self.metrics.commits.failures.inc();
+        self.metrics.commits.writable.set(0.0);
         let mut locked = self.head.lock_all();
         let mut state = self.committer.state.lock();
         let collected = std::mem::take(&mut state.open);

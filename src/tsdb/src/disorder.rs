@@ -51,7 +51,7 @@ impl Disorder {
 
 impl Engine {
     /// Reads what was stored.
-    pub(crate) fn restore_disorder(&self) -> Result<(), TsdbError> {
+    pub(crate) fn read_disorder(&self) -> Result<(), TsdbError> {
         let mut scan = self.kv.scan(kv::Family::Index, None);
         scan.seek(keys::DISORDER_PREFIX);
         while let Some((key, bytes)) = scan.current()? {

@@ -50,6 +50,15 @@ pub enum TsdbError {
 }
 
 impl TsdbError {
+    /// Whether stored bytes are damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Kv(error) => error.is_damage(),
+            Self::Corrupt { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn corrupt(object: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Corrupt {
             object: object.into(),

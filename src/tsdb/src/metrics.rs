@@ -16,9 +16,7 @@ pub(crate) struct Metrics {
     pub(crate) chunks_sealed: Counter,
     pub(crate) chunk_bytes: Counter,
     pub(crate) partitions_dropped: Counter,
-    pub(crate) commit_failures: Counter,
-    pub(crate) commit_bytes: Counter,
-    pub(crate) commit_seconds: Histogram,
+    pub(crate) commits: CommitMetrics,
     pub(crate) replay: ReplayMetrics,
     pub(crate) upkeep_failures: Counter,
 }
@@ -53,22 +51,7 @@ impl Metrics {
                 "prometheus_tsdb_time_retentions_total",
                 "Total number of partitions dropped since they were past retention.",
             ),
-            commit_failures: counter(
-                "prometheus_tsdb_wal_writes_failed_total",
-                "Total number of commits that could not be written.",
-            ),
-            commit_bytes: counter(
-                "firewatch_tsdb_commit_bytes_total",
-                "Total size of written commits.",
-            ),
-            commit_seconds: registry.histogram(
-                "firewatch_tsdb_commit_duration_seconds",
-                "Time to write and publish one commit.",
-                &[],
-                &[
-                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
-                ],
-            ),
+            commits: CommitMetrics::register(registry),
             replay: ReplayMetrics::register(registry),
             upkeep_failures: counter(
                 "firewatch_tsdb_upkeep_failures_total",
@@ -97,6 +80,45 @@ impl ReplayMetrics {
                 "prometheus_tsdb_data_replay_duration_seconds",
                 "Time that the replay of the log took; 0 while it runs.",
                 &[],
+            ),
+        }
+    }
+}
+
+/// What the writing of commits tells.
+#[derive(Clone, Debug)]
+pub(crate) struct CommitMetrics {
+    pub(crate) failures: Counter,
+    pub(crate) writable: Gauge,
+    pub(crate) bytes: Counter,
+    pub(crate) seconds: Histogram,
+}
+
+impl CommitMetrics {
+    fn register(registry: &Registry) -> Self {
+        Self {
+            failures: registry.counter(
+                "prometheus_tsdb_wal_writes_failed_total",
+                "Total number of commits that could not be written.",
+                &[],
+            ),
+            writable: registry.gauge(
+                "firewatch_tsdb_writable",
+                "Whether the last commit could be written.",
+                &[],
+            ),
+            bytes: registry.counter(
+                "firewatch_tsdb_commit_bytes_total",
+                "Total size of written commits.",
+                &[],
+            ),
+            seconds: registry.histogram(
+                "firewatch_tsdb_commit_duration_seconds",
+                "Time to write and publish one commit.",
+                &[],
+                &[
+                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+                ],
             ),
         }
     }

@@ -130,9 +130,15 @@ impl Engine {
                 .collect()
         };
         for partition in partitions {
-            let newest = self.newest_in(partition, (place.metric, id))?;
-            if newest.is_some() {
-                return Ok(newest);
+            match self.newest_in(partition, (place.metric, id)) {
+                Ok(None) => {}
+                Ok(newest) => return Ok(newest),
+                // What cannot be read gives no answers either; the series goes on behind it.
+                Err(error) if error.is_damage() => {
+                    let error = base::report(&error);
+                    tracing::error!(series = id, %error, "the newest chunk of a series is unreadable");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(None)

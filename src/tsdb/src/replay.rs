@@ -2,6 +2,7 @@
 //! the log. The number of threads changes nothing: every shard sees its rows in their order.
 
 mod commits;
+mod damage;
 mod gate;
 mod log_reader;
 
@@ -9,11 +10,11 @@ use std::collections::HashMap;
 
 use roaring::RoaringBitmap;
 
-use crate::commit::decode_series;
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::head::Newest;
 use crate::keys;
+use crate::partition::Partition;
 use crate::record::{self, Seal};
 
 pub(crate) use gate::ReplayGate;
@@ -34,27 +35,57 @@ pub(crate) struct Unreplayed {
     from: u64,
     /// What is in chunks all the same.
     late: LateSeals,
+    /// Otherwise more may be in chunks, although nothing says so.
+    seals_are_whole: bool,
+}
+
+fn log_damage(error: &TsdbError, message: &'static str) {
+    tracing::error!(error = %base::report(error), "{message}");
 }
 
 impl Engine {
     /// Brings memory to the state in which the engine was stopped or killed, apart from the samples
-    /// that are only in the log.
+    /// that are only in the log. What is damaged is logged and left out.
     pub(crate) fn restore(&self) -> Result<Unreplayed, TsdbError> {
         self.check_format()?;
         self.restore_series()?;
-        self.restore_presence()?;
-        self.restore_disorder()?;
+        self.restore_presence();
+        self.restore_disorder();
         self.restore_cold()?;
         self.restore_newest_time()?;
         self.set_restored_ids(self.catalog.next_id());
-        let late = self.restore_seals()?;
-        let from = self.get_number(keys::META_REPLAY_FROM)?.unwrap_or(1);
+        let mut late = LateSeals::new();
+        let mut seals_are_whole = self.restore_seals(&mut late);
+        let from = match self.get_number(keys::META_REPLAY_FROM) {
+            Ok(number) => number.unwrap_or(1),
+            Err(error) => {
+                log_damage(&error, "where the log begins is unreadable");
+                // Commits from before it may be there, without their seals.
+                seals_are_whole = false;
+                self.first_commit()
+            }
+        };
+        if !seals_are_whole {
+            // Samples may come twice: readers look.
+            self.mark_all_disordered();
+        }
         self.upkeep.lock().replay_from = from;
-        Ok(Unreplayed { from, late })
+        Ok(Unreplayed {
+            from,
+            late,
+            seals_are_whole,
+        })
     }
 
     fn check_format(&self) -> Result<(), TsdbError> {
-        let stored = self.kv.get(kv::Family::Meta, keys::META_FORMAT)?;
+        let stored = match self.kv.get(kv::Family::Meta, keys::META_FORMAT) {
+            Err(error) if error.is_damage() => {
+                // Records tell their own versions as well.
+                log_damage(&error.into(), "the format version is unreadable");
+                return self.write_format();
+            }
+            stored => stored?,
+        };
         let Some(stored) = stored else {
             return self.write_format();
         };
@@ -94,54 +125,109 @@ impl Engine {
     }
 
     fn restore_series(&self) -> Result<(), TsdbError> {
-        let mut scan = self.kv.scan(kv::Family::Series, None);
-        scan.seek(&[]);
         let mut index = self.index.write();
-        while let Some((key, row)) = scan.current()? {
-            let id = key
-                .try_into()
-                .map(u32::from_be_bytes)
-                .map_err(|_| TsdbError::corrupt("series key", "it is not four bytes long"))?;
-            let entry = decode_series(row)?;
+        self.walk_series(|id, entry| {
             index.add(id, &entry.labels);
             self.catalog.restore(id, &entry);
-            scan.advance();
-        }
-        if let Some(next) = self.kv.get(kv::Family::Meta, keys::META_NEXT_SERIES)? {
-            let next = next
-                .try_into()
-                .map(u32::from_be_bytes)
-                .map_err(|_| TsdbError::corrupt("next series", "it is not four bytes long"))?;
-            self.catalog.reserve_ids(next);
-            self.set_removed_below(next);
+        });
+        drop(index);
+        match self.kv.get(kv::Family::Meta, keys::META_NEXT_SERIES) {
+            Ok(None) => {}
+            Ok(Some(next)) => {
+                let next = next
+                    .try_into()
+                    .map(u32::from_be_bytes)
+                    .map_err(|_| TsdbError::corrupt("next series", "it is not four bytes long"))?;
+                self.catalog.reserve_ids(next);
+                self.set_removed_below(next);
+            }
+            Err(error) => log_damage(&error.into(), "the next series id is unreadable"),
         }
         Ok(())
     }
 
-    fn restore_presence(&self) -> Result<(), TsdbError> {
+    fn restore_presence(&self) {
+        let mut index = self.index.write();
+        let read = self.read_presence(|partition, series| {
+            // A bitmap may name series whose commit never reached the disk, or whose row was lost.
+            if let Some(last) = series.max() {
+                self.catalog.reserve_ids(last.saturating_add(1));
+            }
+            let known = series & index.all();
+            index.set_presence(partition, known);
+        });
+        if let Err(error) = read {
+            log_damage(&error, "which series are in which partition is unreadable");
+            // Too many present are only slower to read; too few would be missing from answers.
+            for partition in self.stored_partitions() {
+                let all = index.all().clone();
+                index.set_presence(partition, all);
+            }
+        }
+    }
+
+    fn read_presence(
+        &self,
+        mut visit: impl FnMut(Partition, RoaringBitmap),
+    ) -> Result<(), TsdbError> {
         let mut scan = self.kv.scan(kv::Family::Index, None);
         scan.seek(keys::PRESENCE_PREFIX);
-        let mut index = self.index.write();
         while let Some((key, bytes)) = scan.current()? {
             let Some(partition) = keys::presence_partition(key) else {
                 break;
             };
             let series = RoaringBitmap::deserialize_from(bytes)
                 .map_err(|error| TsdbError::corrupt("presence bitmap", error.to_string()))?;
-            // A bitmap may name series whose commit never reached the disk, or whose row was damaged.
-            if let Some(last) = series.max() {
-                self.catalog.reserve_ids(last.saturating_add(1));
-            }
-            let known = series & index.all();
-            index.set_presence(partition, known);
+            visit(partition, series);
             scan.advance();
         }
         Ok(())
     }
 
-    /// Learns through which time series are in chunks, so that replay adds nothing twice.
-    fn restore_seals(&self) -> Result<LateSeals, TsdbError> {
-        let mut late = LateSeals::new();
+    fn restore_disorder(&self) {
+        if let Err(error) = self.read_disorder() {
+            log_damage(&error, "which series came out of order is unreadable");
+            self.mark_all_disordered();
+        }
+    }
+
+    fn restore_cold(&self) -> Result<(), TsdbError> {
+        match self.read_cold() {
+            Err(error) if error.is_damage() => {
+                log_damage(&error, "which partitions are rewritten is unreadable");
+                self.adopt_cold();
+                // What they were rewritten from may be left.
+                self.mark_all_disordered();
+                Ok(())
+            }
+            read => read,
+        }
+    }
+
+    /// Slower to read, never wrong.
+    fn mark_all_disordered(&self) {
+        let all = self.index.read().all().clone();
+        for partition in self.stored_partitions() {
+            self.disorder.mark(all.iter().map(|id| (partition, id)));
+        }
+    }
+
+    /// Learns through which time series are in chunks, so that replay adds nothing twice; `false` if
+    /// that is not wholly readable.
+    fn restore_seals(&self, late: &mut LateSeals) -> bool {
+        let read = self.read_seals(late);
+        if let Err(error) = &read {
+            log_damage(
+                error,
+                "which samples of the log are in chunks is unreadable",
+            );
+            // Records that follow may be there, and must keep their numbers.
+            self.upkeep.lock().next_seal = u64::MAX / 2;
+        }
+        read.is_ok()
+    }
+
+    fn read_seals(&self, late: &mut LateSeals) -> Result<(), TsdbError> {
         let mut scan = self.kv.scan(kv::Family::Log, None);
         scan.seek(&keys::seal_bound(0));
         let mut upkeep = self.upkeep.lock();
@@ -162,7 +248,7 @@ impl Engine {
             }
             scan.advance();
         }
-        Ok(late)
+        Ok(())
     }
 
     fn restore_seal(&self, sealed: Vec<(u32, i64)>) {
@@ -177,7 +263,13 @@ impl Engine {
 
     /// Newest time of all samples that are in chunks; those in the log are yet to come.
     fn restore_newest_time(&self) -> Result<(), TsdbError> {
-        let stored = self.kv.get(kv::Family::Meta, keys::META_NEWEST_TIME)?;
+        let stored = match self.kv.get(kv::Family::Meta, keys::META_NEWEST_TIME) {
+            Err(error) if error.is_damage() => {
+                log_damage(&error.into(), "the newest time is unreadable");
+                None
+            }
+            stored => stored?,
+        };
         let newest_ms = match stored {
             Some(bytes) => bytes
                 .try_into()

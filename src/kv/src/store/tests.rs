@@ -150,3 +150,75 @@ fn state_lives_in_namespaces() {
     assert_eq!(StateStore::scan(&kv, "alerts", b"").unwrap().len(), 2);
     assert_eq!(StateStore::scan(&kv, "alert", b"").unwrap().len(), 0);
 }
+
+type Damage = fn(&Path);
+
+/// Everything is found again: what is in files, and what is only in the log.
+#[test]
+fn a_damaged_list_of_files_is_built_anew() {
+    let damage: [(&str, Damage); 4] = [
+        ("its pointer is gone", |current| {
+            std::fs::remove_file(current).unwrap();
+        }),
+        ("its pointer is garbage", |current| {
+            std::fs::write(current, "MANIFEST-").unwrap();
+        }),
+        ("it is cut", |current| {
+            let manifest = manifest(current);
+            let bytes = std::fs::read(&manifest).unwrap();
+            std::fs::write(manifest, &bytes[..bytes.len() - 9]).unwrap();
+        }),
+        ("both are gone", |current| {
+            std::fs::remove_file(manifest(current)).unwrap();
+            std::fs::remove_file(current).unwrap();
+        }),
+    ];
+    for (what, damage) in damage {
+        let directory = tempfile::tempdir().unwrap();
+        {
+            let kv = open(directory.path());
+            for family in Family::ALL {
+                let mut batch = kv.batch();
+                batch.put(family, b"in a file", b"1");
+                kv.write(batch).unwrap();
+                kv.flush(family).unwrap();
+                let mut batch = kv.batch();
+                batch.put(family, b"in the log", b"2");
+                kv.write(batch).unwrap();
+            }
+        }
+        damage(&directory.path().join("CURRENT"));
+        for _ in 0..2 {
+            let kv = open(directory.path());
+            for family in Family::ALL {
+                let get = |key: &[u8]| kv.get(family, key).unwrap();
+                assert_eq!(get(b"in a file").as_deref(), Some(&b"1"[..]), "{what}");
+                assert_eq!(get(b"in the log").as_deref(), Some(&b"2"[..]), "{what}");
+            }
+        }
+    }
+}
+
+fn manifest(current: &Path) -> PathBuf {
+    let name = std::fs::read_to_string(current).unwrap();
+    current.with_file_name(name.trim_end())
+}
+
+#[test]
+fn the_marker_is_no_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let kv = open(directory.path());
+    let mut scan = kv.scan(Family::Series, None);
+    scan.seek(&[]);
+    assert_eq!(scan.current().unwrap(), None);
+    let mut batch = kv.batch();
+    batch.put(Family::Series, &[1], b"1");
+    kv.write(batch).unwrap();
+    let mut scan = kv.scan(Family::Series, None);
+    scan.seek(&[]);
+    assert_eq!(scan.current().unwrap(), Some((&[1][..], &b"1"[..])));
+    scan.advance();
+    assert_eq!(scan.current().unwrap(), None);
+    scan.seek_for_prev(&[0, 9]);
+    assert_eq!(scan.current().unwrap(), None);
+}

@@ -10,7 +10,7 @@ use storage::PointValue;
 use super::log_reader::{LogReader, Lost, StoredCommit};
 use super::{LateSeals, Unreplayed};
 use crate::db::Engine;
-use crate::head::{SHARDS, shard_of};
+use crate::head::{HeadSeries, Newest, SHARDS, shard_of};
 use crate::record;
 use crate::rows::{Row, Rows};
 
@@ -38,16 +38,21 @@ struct Known {
     /// Series ids as plain bits: asked for every row.
     words: Vec<u64>,
     late: LateSeals,
+    seals_are_whole: bool,
 }
 
 impl Known {
-    fn new(ids: &RoaringBitmap, late: LateSeals) -> Self {
+    fn new(ids: &RoaringBitmap, unreplayed: Unreplayed) -> Self {
         let length = ids.max().map_or(0, |max| max as usize / 64 + 1);
         let mut words = vec![0; length];
         for id in ids {
             words[id as usize / 64] |= 1 << (id % 64);
         }
-        Self { words, late }
+        Self {
+            words,
+            late: unreplayed.late,
+            seals_are_whole: unreplayed.seals_are_whole,
+        }
     }
 
     fn contains(&self, id: u32) -> bool {
@@ -78,7 +83,7 @@ impl Engine {
         let _end = EndOfReplay(self);
         let timer = std::time::Instant::now();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let known = Known::new(self.index.read().all(), unreplayed.late);
+        let known = Known::new(self.index.read().all(), unreplayed);
         let mut log = LogReader::new(&self.kv, replay_from);
         let mut tally = Tally::default();
         let (mut batch, mut lost) = log.next_batch();
@@ -196,6 +201,9 @@ impl Engine {
             }
             let extra = rows.extra(row);
             let head = locked.series(row.series);
+            if !known.seals_are_whole && head.newest() == Newest::Unknown {
+                self.look_up_newest(row.series, head);
+            }
             if extra.is_some_and(|extra| extra.out_of_order) {
                 if !known.is_sealed(row, number) {
                     head.add_pending();
@@ -215,6 +223,17 @@ impl Engine {
         let began = locked.publish(&accepted, number);
         if !began.is_empty() {
             self.index.write().mark_present(&began);
+        }
+    }
+
+    /// What seal records would have said.
+    fn look_up_newest(&self, id: u32, head: &mut HeadSeries) {
+        match self.newest_stored(id) {
+            Ok(newest) => head.set_stored(newest),
+            Err(error) => {
+                let error = base::report(&error);
+                tracing::error!(series = id, %error, "the newest chunk of a series is unreadable");
+            }
         }
     }
 

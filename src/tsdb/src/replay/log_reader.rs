@@ -9,7 +9,7 @@ use crate::record;
 /// Records are handed over in batches of about so many bytes, uncompressed.
 const BATCH_BYTES: usize = 6 << 20;
 /// Commits looked for behind an unreadable one when the end of the log is unreadable as well.
-const MAX_UNREADABLE: u64 = 1 << 16;
+const MAX_UNREADABLE: u64 = 1 << 12;
 
 /// A commit as it is stored.
 pub(super) struct StoredCommit {
@@ -26,11 +26,16 @@ pub(super) struct Lost {
 
 /// A walk over the commits.
 pub(super) struct LogReader<'a> {
+    kv: &'a kv::Kv,
     scan: Scan<'a>,
     /// Number of the next commit, if none is missing.
     next: u64,
     /// Number of the last commit, as far as that can be read.
     last: u64,
+    /// Everything from `next` to below it was found to be unreadable.
+    sought: u64,
+    /// The cursor stands at the commit that was read last.
+    is_scanning: bool,
     is_at_end: bool,
 }
 
@@ -45,9 +50,12 @@ impl<'a> LogReader<'a> {
         };
         scan.seek(&keys::commit(from));
         Self {
+            kv,
             scan,
             next: from,
             last,
+            sought: from,
+            is_scanning: true,
             is_at_end: false,
         }
     }
@@ -64,6 +72,14 @@ impl<'a> LogReader<'a> {
         while bytes < BATCH_BYTES && !self.is_at_end {
             let Some(commit) = self.current() else {
                 self.is_at_end = true;
+                if self.sought > self.next {
+                    // How many there were is not known; the number may be given again, since what
+                    // is written later is found first.
+                    lost.push(Lost {
+                        first: self.next,
+                        last: self.next,
+                    });
+                }
                 break;
             };
             if commit.number > self.next {
@@ -75,33 +91,39 @@ impl<'a> LogReader<'a> {
             self.next = commit.number + 1;
             bytes += record::payload_bytes(&commit.record).max(commit.record.len());
             batch.push(commit);
-            self.scan.advance();
+            if self.is_scanning {
+                self.scan.advance();
+            } else {
+                self.scan.seek(&keys::commit(self.next));
+            }
         }
         (batch, lost)
     }
 
     fn current(&mut self) -> Option<StoredCommit> {
-        let mut sought = self.next;
-        loop {
-            match self.scan.current() {
-                Ok(Some((key, record))) => {
-                    let number = keys::commit_number(key)?;
-                    let record = record.to_vec();
-                    return Some(StoredCommit { number, record });
-                }
-                Ok(None) => return None,
-                Err(error) => {
-                    if sought == self.next {
-                        let error = base::report(&TsdbError::from(error));
-                        tracing::error!(%error, commit = sought, "a part of the log is unreadable");
-                    }
-                }
+        self.sought = self.next;
+        match self.scan.current() {
+            Ok(Some((key, record))) => {
+                let number = keys::commit_number(key)?;
+                let record = record.to_vec();
+                self.is_scanning = true;
+                return Some(StoredCommit { number, record });
             }
-            if sought >= self.last {
-                return None;
+            Ok(None) => return None,
+            Err(error) => {
+                let error = base::report(&TsdbError::from(error));
+                tracing::error!(%error, commit = self.next, "a part of the log is unreadable");
             }
-            sought += 1;
-            self.scan.seek(&keys::commit(sought));
         }
+        // A damaged block hides from a cursor also what newer files have among its keys.
+        while self.sought <= self.last {
+            let number = self.sought;
+            if let Ok(Some(record)) = self.kv.get(kv::Family::Log, &keys::commit(number)) {
+                self.is_scanning = false;
+                return Some(StoredCommit { number, record });
+            }
+            self.sought += 1;
+        }
+        None
     }
 }
