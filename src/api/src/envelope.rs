@@ -34,6 +34,11 @@ impl ApiError {
         Self::new(ErrorKind::BadData, text.to_string())
     }
 
+    /// The same error with what was being done in front.
+    pub(crate) fn within(self, doing: &str) -> Self {
+        Self::new(self.kind, format!("{doing}: {}", self.text))
+    }
+
     /// A parameter of the request is wrong.
     pub(crate) fn parameter(name: &str, cause: impl std::fmt::Display) -> Self {
         Self::new(

@@ -1,6 +1,7 @@
 //! HTTP: Prometheus' v1 API, ingest, status pages. The only crate with axum and served JSON. Gets
 //! everything it serves handed in and starts nothing but connections.
 
+mod admin;
 mod ast;
 mod body;
 mod cancel;
@@ -25,9 +26,9 @@ mod targets;
 mod write;
 
 pub use parts::{
-    ActiveQueries, ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase,
-    QueryLog, Readiness, ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth,
-    TargetSource, TargetsView, WriteReceiver,
+    ActiveQueries, ActiveTarget, AdminApi, BuildInfo, Control, DroppedTarget, Flag, Lifecycle,
+    Parts, Phase, QueryLog, Readiness, ReloadError, RuntimeInfo, Settings, Storage, StorageSlot,
+    TargetHealth, TargetSource, TargetsView, WriteReceiver,
 };
 pub use router::router;
 pub use serve::{ServeOptions, serve};

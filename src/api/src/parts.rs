@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, SharedClock, SharedStopwatch};
 use model::{Labels, PromDuration, Timestamp};
-use storage::{Appender, Queryable, StatusSource};
+use storage::{Appender, Maintenance, Queryable, StatusSource};
 
 pub use crate::query::active::ActiveQueries;
 pub use crate::query::log::QueryLog;
@@ -58,6 +58,8 @@ pub struct Settings {
     pub write_receiver: WriteReceiver,
     /// Whether `/-/reload` and `/-/quit` work.
     pub lifecycle: Lifecycle,
+    /// Whether `/api/v1/admin` works.
+    pub admin_api: AdminApi,
     /// Origins that browsers may call from, as a pattern that has to match in full.
     pub cors_origin: String,
     /// What was built.
@@ -81,6 +83,15 @@ pub enum Lifecycle {
     /// They do.
     Enabled,
     /// They are answered 403.
+    Disabled,
+}
+
+/// Whether `/api/v1/admin` works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminApi {
+    /// It does.
+    Enabled,
+    /// Requests are answered that it is unavailable.
     Disabled,
 }
 
@@ -122,6 +133,8 @@ pub struct Storage {
     pub appender: Arc<dyn Appender>,
     /// What tells about the head.
     pub status: Arc<dyn StatusSource>,
+    /// What administrators ask for.
+    pub maintenance: Arc<dyn Maintenance>,
 }
 
 /// A place for storage that is opened after HTTP has started. Clones share it.
@@ -314,6 +327,9 @@ pub trait Control: Send + Sync {
 
     /// The configuration in force, with defaults filled in and secrets hidden.
     fn config_yaml(&self) -> String;
+
+    /// A number that nobody can tell in advance: part of the names of snapshots.
+    fn nonce(&self) -> u64;
 
     /// Facts about the process.
     fn runtime(&self) -> RuntimeInfo;

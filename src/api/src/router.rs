@@ -16,7 +16,9 @@ use crate::cors::CorsOrigin;
 use crate::endpoint::{Audience, Endpoint, Gate, Spec, guard};
 use crate::envelope::text_error;
 use crate::parts::Parts;
-use crate::{expressions, home, lifecycle, metadata, metrics, query, status, targets, write};
+use crate::{
+    admin, expressions, home, lifecycle, metadata, metrics, query, status, targets, write,
+};
 
 /// Answers below this size are not worth compressing: they fit one packet anyway.
 const MIN_COMPRESSED_BYTES: u64 = 1024;
@@ -25,6 +27,7 @@ const GET: &[Method] = &[Method::GET];
 const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
 const GET_POST: &[Method] = &[Method::GET, Method::POST];
 const POST: &[Method] = &[Method::POST];
+const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
 const GET_POST_PUT: &[Method] = &[Method::GET, Method::POST, Method::PUT];
 
 /// Builds the service for all of HTTP.
@@ -135,6 +138,21 @@ fn api_routes(routes: Routes, parts: &Parts) -> Routes {
         .add(api("/api/v1/status/config", GET), status::config, parts)
         .add(api("/api/v1/status/tsdb", GET), status::tsdb, parts)
         .add(api("/api/v1/write", POST), write::write, &writer)
+        .add(
+            api("/api/v1/admin/tsdb/delete_series", POST_PUT),
+            admin::delete_series,
+            parts,
+        )
+        .add(
+            api("/api/v1/admin/tsdb/clean_tombstones", POST_PUT),
+            admin::clean_tombstones,
+            parts,
+        )
+        .add(
+            api("/api/v1/admin/tsdb/snapshot", POST_PUT),
+            admin::snapshot,
+            parts,
+        )
 }
 
 const fn api(path: &'static str, methods: &'static [Method]) -> Spec {

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, LiveFile, Options, ReadOptions, WriteOptions,
 };
@@ -206,6 +207,17 @@ impl Kv {
     #[must_use]
     pub fn block_cache_bytes(&self) -> u64 {
         self.cache.get_usage() as u64
+    }
+
+    /// Writes a copy of the store as it is now into a new folder. Files that do not change any more
+    /// are linked, not copied.
+    ///
+    /// # Errors
+    /// The folder exists, lies on another file system without room, or cannot be written.
+    pub fn checkpoint(&self, folder: &Path) -> Result<(), KvError> {
+        Checkpoint::new(self.database())
+            .and_then(|checkpoint| checkpoint.create_checkpoint(folder))
+            .map_err(KvError::operation("checkpoint"))
     }
 
     /// Syncs the log to the device.

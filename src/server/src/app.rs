@@ -4,7 +4,7 @@
 //! requests, requests and scrapes in flight end, then storage is closed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use api::{
@@ -13,8 +13,9 @@ use api::{
 use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, PoolError, SharedClock, Shutdown, SystemStopwatch, TaskGroup};
 use config::{Config, ConfigError};
-use model::PromDuration;
+use model::{Matcher, PromDuration, TimeRange};
 use promql::{Engine, EngineOptions};
+use storage::{Maintenance, SnapshotHead, StorageError};
 use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
 
 use crate::control::ServerControl;
@@ -194,6 +195,7 @@ impl App {
             queryable,
             appender,
             status: Arc::<Tsdb>::clone(&storage),
+            maintenance: Arc::new(EngineMaintenance(Arc::clone(&storage))),
         });
         self.start_memory_review(&storage);
         self.start_scraping(storage)?;
@@ -345,6 +347,23 @@ fn start_pool(name: &str, threads: usize) -> Result<CpuPool, StartError> {
     CpuPool::start(name, threads, POOL_QUEUE).map_err(StartError::Resources)
 }
 
+/// Snapshots are laid out as the directory of all data is.
+struct EngineMaintenance(Arc<Tsdb>);
+
+impl Maintenance for EngineMaintenance {
+    fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<(), StorageError> {
+        self.0.delete(range, matchers)
+    }
+
+    fn clean_tombstones(&self) -> Result<(), StorageError> {
+        self.0.clean_tombstones()
+    }
+
+    fn snapshot(&self, folder: &Path, head: SnapshotHead) -> Result<(), StorageError> {
+        self.0.snapshot(&folder.join(ENGINE_FOLDER), head)
+    }
+}
+
 /// What the API gets from this crate.
 struct OwnParts {
     control: ServerControl,
@@ -392,6 +411,7 @@ fn parts(
             query_max_concurrency: options.query_max_concurrency,
             write_receiver: options.write_receiver,
             lifecycle: options.lifecycle,
+            admin_api: options.admin_api,
             cors_origin: options.cors_origin.clone(),
             build: build::build_info(),
             flags: options.flags.clone(),

@@ -1,6 +1,8 @@
 //! What HTTP may do with the running server, and what it may know of it.
 
+use std::collections::hash_map::RandomState;
 use std::future::Future;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -29,6 +31,11 @@ impl Control for ServerControl {
     fn quit(&self) {
         tracing::warn!("Received termination request via web service, exiting gracefully...");
         self.quit.trigger();
+    }
+
+    fn nonce(&self) -> u64 {
+        // The standard library seeds each of these from the operating system.
+        RandomState::new().build_hasher().finish()
     }
 
     fn config_yaml(&self) -> String {

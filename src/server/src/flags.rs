@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use api::{Flag, Lifecycle, WriteReceiver};
+use api::{AdminApi, Flag, Lifecycle, WriteReceiver};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use model::PromDuration;
 use tsdb::WalSync;
@@ -35,6 +35,8 @@ pub struct Options {
     pub write_receiver: WriteReceiver,
     /// Whether `/-/reload` and `/-/quit` work.
     pub lifecycle: Lifecycle,
+    /// Whether `/api/v1/admin` works.
+    pub admin_api: AdminApi,
     /// Longest wait for a request, on idle connections too.
     pub read_timeout: Duration,
     /// Most connections at once.
@@ -139,6 +141,10 @@ impl Reader {
             lifecycle: match self.switch("web.enable-lifecycle") {
                 Some(true) => Lifecycle::Enabled,
                 _ => Lifecycle::Disabled,
+            },
+            admin_api: match self.switch("web.enable-admin-api") {
+                Some(true) => AdminApi::Enabled,
+                _ => AdminApi::Disabled,
             },
             read_timeout: self.duration("web.read-timeout")?.to_std(),
             max_connections: self.number("web.max-connections")?,

@@ -4,6 +4,7 @@
 pub mod append;
 pub mod contract;
 pub mod error;
+pub mod maintenance;
 pub mod memory;
 pub mod points;
 pub mod read;
@@ -16,6 +17,7 @@ pub use append::{
     HistogramSample, OutOfOrder, PendingAppend, Rejected, Sample, SeriesKey, SeriesRef,
 };
 pub use error::{AppendError, StorageError};
+pub use maintenance::{Maintenance, SnapshotHead};
 pub use memory::{MemoryChunks, MemoryStorage};
 pub use points::{Point, PointValue, Points};
 pub use read::{

@@ -2,6 +2,7 @@
 //! everything until it is dropped, touches no disk, asks no clock, so it refuses no sample as out
 //! of bounds.
 
+mod maintenance;
 mod series;
 mod state;
 mod status;
@@ -203,6 +204,15 @@ impl Data {
             }
         }
         Ok(Some(SeriesRef::new(index as u64)))
+    }
+
+    /// All partitions have a new generation.
+    fn touch_all(&mut self) {
+        self.generation += 1;
+        let generation = self.generation;
+        for last in self.generations.values_mut() {
+            *last = generation;
+        }
     }
 
     /// What holds for a request that begins now. Source: upstream `tsdb/head_append.go`.

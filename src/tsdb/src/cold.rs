@@ -8,7 +8,7 @@ mod streams;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{PromDuration, Timestamp};
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockWriteGuard};
 
 pub(crate) use read::StoredChunk;
 pub(crate) use streams::{StreamCache, decode_stream, encode_stream};
@@ -41,7 +41,12 @@ pub(crate) struct ColdPartition {
 #[derive(Debug, Default)]
 pub(crate) struct Cold {
     state: RwLock<ColdState>,
+    /// Held while a partition is rewritten.
+    turn: Mutex<()>,
 }
+
+/// While it is there, no other rewrite runs.
+pub(crate) struct RewriteTurn<'a>(#[expect(dead_code, reason = "held")] MutexGuard<'a, ()>);
 
 #[derive(Debug, Default)]
 pub(crate) struct ColdState {
@@ -102,6 +107,16 @@ impl ColdState {
 }
 
 impl Cold {
+    /// Waits until no rewrite runs, and keeps others from running.
+    pub(crate) fn turn(&self) -> RewriteTurn<'_> {
+        RewriteTurn(self.turn.lock())
+    }
+
+    /// The same, if no rewrite runs.
+    pub(crate) fn try_turn(&self) -> Option<RewriteTurn<'_>> {
+        self.turn.try_lock().map(RewriteTurn)
+    }
+
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, ColdState> {
         self.state.write()
     }

@@ -40,6 +40,12 @@ pub(crate) struct OpenCommit {
     rows: usize,
 }
 
+impl OpenCommit {
+    fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.new_series.is_empty()
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     open: OpenCommit,
@@ -74,6 +80,30 @@ impl Committer {
     /// Number of the newest commit that is written and published.
     pub(crate) fn last_committed(&self) -> u64 {
         self.state.lock().last_committed
+    }
+
+    /// Number of the newest commit that anything which has joined may get.
+    pub(crate) fn newest_number(&self) -> u64 {
+        let state = self.state.lock();
+        state.last_committed + u64::from(state.writing) + u64::from(!state.open.is_empty())
+    }
+
+    /// Waits until all that has joined is written, at the latest when commit `number` is.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn wait_until_committed(&self, number: u64) -> Result<(), TsdbError> {
+        let mut state = self.state.lock();
+        while state.last_committed < number && (state.writing || !state.open.is_empty()) {
+            if let Some(failure) = &state.failure {
+                return Err(TsdbError::Commit(failure.clone()));
+            }
+            if state.ended {
+                return Err(TsdbError::Commit("storage is closed".to_owned()));
+            }
+            self.progress.wait(&mut state);
+        }
+        Ok(())
     }
 
     /// Waits while too much is waiting. Must be called without any lock of the head.
@@ -196,7 +226,7 @@ impl Engine {
     }
 
     fn write_commit(&self, number: u64, commit: &OpenCommit) -> Result<(), TsdbError> {
-        if commit.blocks.is_empty() && commit.new_series.is_empty() {
+        if commit.is_empty() {
             return Ok(());
         }
         let mut batch = self.kv.batch();

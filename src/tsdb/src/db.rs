@@ -29,6 +29,7 @@ use crate::partition::Partition;
 use crate::replay::{ReplayGate, Unreplayed};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
+use crate::tombstones::Tombstones;
 
 /// So many full chunks wake the upkeep before its interval ends.
 const FULL_CHUNKS_WAKE: usize = 4096;
@@ -54,6 +55,7 @@ pub(crate) struct Engine {
     pub(crate) rewrite_fault: Mutex<Option<crate::rewrite::RewriteStep>>,
     pub(crate) disorder: Disorder,
     pub(crate) order: OrderWindow,
+    pub(crate) tombstones: Tombstones,
     pub(crate) committer: Committer,
     pub(crate) upkeep: Mutex<UpkeepState>,
     /// Closed until the log is replayed.
@@ -136,6 +138,7 @@ impl Tsdb {
             rewrite_fault: Mutex::default(),
             disorder: Disorder::default(),
             order: OrderWindow::new(options.out_of_order_window),
+            tombstones: Tombstones::default(),
             committer: Committer::default(),
             upkeep: Mutex::default(),
             replayed: ReplayGate::default(),

@@ -44,6 +44,9 @@ pub enum TsdbError {
     /// A partition was not rewritten, since it was dropped or still grows.
     #[error("the partition was dropped or still grows")]
     RewriteVoid,
+    /// Samples that were accepted cannot be written.
+    #[error("commit failed: {0}")]
+    Commit(String),
     /// A thread cannot be started.
     #[error("starting a storage thread")]
     Thread(#[source] std::io::Error),

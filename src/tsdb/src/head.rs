@@ -123,6 +123,12 @@ impl Head {
         (chunks, late)
     }
 
+    /// Time of a series' newest published sample, as far as that is known.
+    pub(crate) fn newest_time(&self, series: u32) -> Option<i64> {
+        let shard = self.shards[shard_of(series)].lock();
+        shard.series.get(slot_of(series))?.published_time()
+    }
+
     /// Visits the shards one after the other, each locked while it is visited.
     pub(crate) fn for_each_shard(&self, mut visit: impl FnMut(u32, &mut Shard)) {
         for (number, shard) in (0..).zip(&self.shards) {
@@ -172,6 +178,15 @@ impl LockedShards<'_> {
     /// A series, made if it is new to the head.
     pub(crate) fn series(&mut self, series: u32) -> &mut HeadSeries {
         self.shard(series).series.entry(slot_of(series))
+    }
+
+    /// Whether a series has no published sample that is not sealed.
+    pub(crate) fn is_sealed(&mut self, series: u32) -> bool {
+        let shard = self.shard(series);
+        let head = shard.series.get(slot_of(series));
+        head.is_none_or(|head| !head.has_open())
+            && !shard.full.contains_key(&series)
+            && !shard.late.contains(series)
     }
 
     /// Makes accepted rows visible. `commit` is the number of the commit that holds them, or a

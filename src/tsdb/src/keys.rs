@@ -17,6 +17,7 @@ const COMMIT: u8 = b'c';
 const SEAL: u8 = b's';
 const PRESENCE: u8 = b'p';
 const DISORDER: u8 = b'o';
+const TOMBSTONE: u8 = b't';
 
 /// Family `Log`: a commit.
 pub(crate) fn commit(number: u64) -> [u8; 9] {
@@ -91,6 +92,22 @@ pub(crate) fn disorder_partition(key: &[u8]) -> Option<Partition> {
     partition_of(DISORDER, key)
 }
 
+/// Family `Index`: deleted ranges of some series.
+pub(crate) fn tombstone(number: u64) -> [u8; 9] {
+    numbered(TOMBSTONE, number)
+}
+
+/// Family `Index`: first key of all tombstones.
+pub(crate) const TOMBSTONE_PREFIX: &[u8] = &[TOMBSTONE];
+
+/// Reads [`tombstone`].
+pub(crate) fn tombstone_number(key: &[u8]) -> Option<u64> {
+    match key.split_first() {
+        Some((&TOMBSTONE, rest)) => rest.try_into().ok().map(u64::from_be_bytes),
+        _ => None,
+    }
+}
+
 fn of_partition(kind: u8, partition: Partition) -> [u8; 5] {
     let mut key = [kind; 5];
     key[1..].copy_from_slice(&partition.to_bytes());
@@ -139,9 +156,14 @@ pub(crate) fn chunk(
     key
 }
 
+/// The sequence in a chunk's key.
+pub(crate) fn chunk_sequence(key: &[u8]) -> u8 {
+    key.last().copied().unwrap_or(IN_ORDER)
+}
+
 /// Whether a chunk may overlap others of its series.
 pub(crate) fn is_out_of_order(key: &[u8]) -> bool {
-    key.last().is_some_and(|sequence| *sequence != IN_ORDER)
+    chunk_sequence(key) != IN_ORDER
 }
 
 /// Family `Chunks`: the prefix of all chunks of a series in a partition.

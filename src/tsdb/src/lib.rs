@@ -17,6 +17,7 @@ mod error;
 mod head;
 mod index;
 mod keys;
+mod maintenance;
 mod metrics;
 mod open;
 mod options;
@@ -33,6 +34,7 @@ mod rows;
 mod seal;
 mod seal_late;
 mod series_set;
+mod tombstones;
 mod varint;
 
 pub use compact::StoredSizes;

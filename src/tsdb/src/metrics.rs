@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     pub(crate) commits: CommitMetrics,
     pub(crate) replay: ReplayMetrics,
     pub(crate) upkeep_failures: Counter,
+    pub(crate) tombstone_cleanup_seconds: Histogram,
 }
 
 impl Metrics {
@@ -53,6 +54,12 @@ impl Metrics {
             ),
             commits: CommitMetrics::register(registry),
             replay: ReplayMetrics::register(registry),
+            tombstone_cleanup_seconds: registry.histogram(
+                "prometheus_tsdb_tombstone_cleanup_seconds",
+                "The time taken to remove deleted samples from chunks.",
+                &[],
+                &[0.01, 0.1, 1.0, 10.0, 60.0, 600.0],
+            ),
             upkeep_failures: counter(
                 "firewatch_tsdb_upkeep_failures_total",
                 "Total number of failed rounds of sealing, truncation and retention.",

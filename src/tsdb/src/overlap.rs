@@ -29,11 +29,13 @@ pub(crate) fn groups(spans: &[TimeRange]) -> Vec<Vec<usize>> {
 /// Where a sample comes from: its part, and its position there.
 type Origin = (usize, usize);
 
-/// All samples of `parts` in order of time; of samples at one time that of the first part.
+/// All samples of `parts` whose time passes `keep`, in order of time; of samples at one time that
+/// of the first part.
 ///
-/// What a histogram says of the one before it holds no longer where another one came between.
+/// What a histogram says of the one before it holds no longer where another one came between, or where
+/// that one goes.
 /// Source: upstream `storage/merge.go`, `chainSampleIterator`.
-pub(crate) fn merge(parts: &[Columns]) -> Columns {
+pub(crate) fn merge(parts: &[Columns], keep: impl Fn(i64) -> bool) -> Columns {
     let mut origins: Vec<Origin> = Vec::with_capacity(parts.iter().map(Columns::len).sum());
     for (number, part) in parts.iter().enumerate() {
         origins.extend((0..part.len()).map(|position| (number, position)));
@@ -48,6 +50,9 @@ pub(crate) fn merge(parts: &[Columns]) -> Columns {
         let (number, position) = origin;
         let part = &parts[number];
         let at = part.timestamps[position];
+        if !keep(at) {
+            continue;
+        }
         match part.histogram(position) {
             Some(histogram) => {
                 let follows =
@@ -115,11 +120,13 @@ mod tests {
 
     #[test]
     fn the_first_part_wins_at_equal_times() {
-        let merged = merge(&[
+        let parts = [
             floats(&[(1, 1.0), (3, 3.0), (5, 5.0)]),
             floats(&[(0, -1.0), (3, -3.0), (4, -4.0)]),
             floats(&[(4, -40.0), (9, 9.0)]),
-        ]);
+        ];
+        let merged = merge(&parts, |_| true);
+        assert_eq!(merge(&parts, |at| at == 4).values, [-4.0]);
         assert_eq!(merged.timestamps, [0, 1, 3, 4, 5, 9]);
         assert_eq!(merged.values, [-1.0, 1.0, 3.0, -4.0, 5.0, 9.0]);
         assert!(merged.histograms.is_empty() && merged.start_timestamps.is_empty());
@@ -139,7 +146,11 @@ mod tests {
         }
         columns.push_histogram(50, known(CounterResetHint::Gauge));
         columns.set_last_start(7);
-        let merged = merge(&[columns, floats(&[(25, 1.0), (45, f64::NAN)])]);
+        let without = merge(std::slice::from_ref(&columns), |at| at != 20);
+        let hint = |at| without.histogram(at).unwrap().counter_reset_hint;
+        assert_eq!(hint(0), CounterResetHint::NotCounterReset);
+        assert_eq!(hint(1), CounterResetHint::Unknown);
+        let merged = merge(&[columns, floats(&[(25, 1.0), (45, f64::NAN)])], |_| true);
         let hints: Vec<Option<CounterResetHint>> = (0..merged.len())
             .map(|at| Some(merged.histogram(at)?.counter_reset_hint))
             .collect();

@@ -8,7 +8,7 @@ use model::{Matcher, TimeRange};
 use roaring::RoaringBitmap;
 use storage::{Columns, Querier, Queryable, SelectHints, SeriesSet, StorageError, WriteGeneration};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Place};
 use crate::cold::{ColdView, PartitionView, StreamCache, keys as cold_keys};
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
@@ -17,6 +17,7 @@ use crate::index::LabelReader;
 use crate::keys;
 use crate::partition::Partition;
 use crate::series_set::{EngineSeriesSet, Selection};
+use crate::tombstones::Deleted;
 
 impl Queryable for Tsdb {
     fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError> {
@@ -43,6 +44,29 @@ impl EngineQuerier {
     fn is_empty(&self) -> bool {
         self.range.start > self.range.end
     }
+
+    /// Removes series of which all samples in range are deleted, as far as that can be told without
+    /// reading them. Source: upstream's block series sets, which leave out chunks that are deleted
+    /// whole, and series without others.
+    fn leave_out_deleted(
+        &self,
+        series: &mut Vec<(u32, Place)>,
+        deleted: &Deleted,
+    ) -> Result<(), TsdbError> {
+        let mut gone = RoaringBitmap::new();
+        for (id, _) in series.iter() {
+            let Some(intervals) = deleted.of(*id) else {
+                continue;
+            };
+            let newest = self.engine.newest_time(*id)?.unwrap_or(self.range.end);
+            let range = TimeRange::new(self.range.start, self.range.end.min(newest));
+            if range.start <= range.end && intervals.covers(range) {
+                gone.insert(*id);
+            }
+        }
+        series.retain(|(id, _)| !gone.contains(*id));
+        Ok(())
+    }
 }
 
 impl Querier for EngineQuerier {
@@ -51,6 +75,8 @@ impl Querier for EngineQuerier {
         matchers: &[Matcher],
         _hints: SelectHints,
     ) -> Result<Box<dyn SeriesSet>, StorageError> {
+        // Before any look at samples: what is cleaned up meanwhile is left out as well.
+        let deleted = self.engine.tombstones.load();
         // Before the look at the index, so that what is found there keeps its labels.
         let pin = self.engine.catalog.pin();
         let (ids, partitions) = if self.is_empty() {
@@ -63,6 +89,9 @@ impl Querier for EngineQuerier {
             (ids, partitions)
         };
         let mut series = self.engine.catalog.places(ids.iter());
+        if !deleted.is_empty() {
+            self.leave_out_deleted(&mut series, &deleted)?;
+        }
         // The order of the chunks' keys: the same data gives the same order.
         series.sort_unstable_by_key(|(id, place)| (place.metric, *id));
         let engine = Arc::clone(&self.engine);
@@ -70,6 +99,7 @@ impl Querier for EngineQuerier {
             pin,
             series,
             partitions,
+            deleted,
         };
         Ok(Box::new(EngineSeriesSet::new(
             engine, self.range, selection,

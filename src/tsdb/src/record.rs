@@ -206,6 +206,17 @@ fn decode_sealed(bytes: &mut &[u8]) -> Option<Vec<(u32, i64)>> {
     bytes.is_empty().then_some(sealed)
 }
 
+/// Frames a tombstone, which does not belong to the log.
+pub(crate) fn encode_tombstone(payload: &[u8]) -> Vec<u8> {
+    seal_payload(VERSION, payload)
+}
+
+/// Reads [`encode_tombstone`].
+pub(crate) fn decode_tombstone(record: &[u8]) -> Result<Vec<u8>, TsdbError> {
+    let (_, payload) = open_payload(record, "tombstone", VERSION)?;
+    Ok(payload)
+}
+
 fn seal_payload(version: u8, payload: &[u8]) -> Vec<u8> {
     let compressed = lz4_flex::compress_prepend_size(payload);
     let mut record = Vec::with_capacity(HEADER_BYTES + compressed.len());

@@ -21,11 +21,14 @@ use model::Timestamp;
 pub(crate) use metrics::RewriteMetrics;
 pub(crate) use pace::{Pace, Unpaced};
 
-use crate::cold::{ColdPartition, ColdView, PartitionView, encode_record, keys as cold_keys};
+use crate::cold::{
+    ColdPartition, ColdView, PartitionView, RewriteTurn, encode_record, keys as cold_keys,
+};
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
 use crate::partition::Partition;
+use crate::tombstones::Deleted;
 use samples::{Precedence, Run, SeriesSamples};
 use write::PartitionWriter;
 
@@ -56,9 +59,22 @@ impl RewriteStep {
 }
 
 impl Engine {
-    /// Rewrites a partition. Does nothing while another rewrite runs.
+    /// Rewrites a partition. Does nothing while another rewrite runs, or deletes are cleaned up.
     pub(crate) fn rewrite(
         &self,
+        partition: Partition,
+        pace: &mut dyn Pace,
+    ) -> Result<(), TsdbError> {
+        match self.cold.try_turn() {
+            Some(turn) => self.rewrite_in_turn(&turn, partition, pace),
+            None => Ok(()),
+        }
+    }
+
+    /// Rewrites a partition without its deleted samples.
+    pub(crate) fn rewrite_in_turn(
+        &self,
+        _turn: &RewriteTurn<'_>,
         partition: Partition,
         pace: &mut dyn Pace,
     ) -> Result<(), TsdbError> {
@@ -92,7 +108,8 @@ impl Engine {
             source,
         })?;
         let mut writer = PartitionWriter::new(&self.kv, &folder, (partition, version));
-        copy(partition, view, &mut writer, pace)?;
+        let deleted = self.tombstones.load();
+        copy((partition, &deleted), view, &mut writer, pace)?;
         let tables = writer.finish()?;
         self.reached(RewriteStep::Written)?;
         if !tables.is_empty() {
@@ -182,9 +199,9 @@ impl Engine {
     }
 }
 
-/// Copies all samples of a partition, series by series.
+/// Copies all samples of a partition that are not deleted, series by series.
 fn copy(
-    partition: Partition,
+    (partition, deleted): (Partition, &Deleted),
     view: PartitionView<'_>,
     writer: &mut PartitionWriter<'_>,
     pace: &mut dyn Pace,
@@ -210,7 +227,7 @@ fn copy(
         {
             while let Some(run) = samples.take(None) {
                 pace.pause_after(run.len())?;
-                writer.put(series, &run)?;
+                put_kept(writer, series, run, deleted)?;
             }
         }
         current = next_series;
@@ -220,7 +237,7 @@ fn copy(
         let begins = place.start_ms(partition);
         while let Some(run) = samples.take(Some(begins)) {
             pace.pause_after(run.len())?;
-            writer.put(series, &run)?;
+            put_kept(writer, series, run, deleted)?;
         }
         match (source, &mut cold) {
             (Source::Cold, Some(cold)) => {
@@ -234,6 +251,22 @@ fn copy(
                 small.advance();
             }
         }
+    }
+}
+
+/// Writes those samples of a series that are not deleted.
+fn put_kept(
+    writer: &mut PartitionWriter<'_>,
+    series: (u32, u32),
+    mut run: Run,
+    deleted: &Deleted,
+) -> Result<(), TsdbError> {
+    if let Some(intervals) = deleted.of(series.1) {
+        run.retain(|at_ms| !intervals.contains(at_ms));
+    }
+    match run.len() {
+        0 => Ok(()),
+        _ => writer.put(series, &run),
     }
 }
 

@@ -16,8 +16,6 @@ use crate::{keys, record};
 const CHUNKS_PER_BATCH: usize = 4096;
 /// Old chunks are sealed over a quarter of the age bound, not all at once.
 const AGE_STEPS: u32 = 8;
-/// Commits joined but not written while chunks are collected: one being written, one collecting.
-const COMMITS_UNDER_WAY: u64 = 2;
 
 /// Which chunks a round seals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Engine {
         // that makes room.
         let sealed = self
             .seal(&mut upkeep, Scope::Due, now)
-            .and_then(|()| self.truncate_log(&mut upkeep));
+            .and_then(|_bound| self.truncate_log(&mut upkeep));
         let retired = self.retire(now);
         let removed = if self.take_refusal() {
             self.remove_empty_series()
@@ -70,15 +68,22 @@ impl Engine {
     /// Leaves nothing in the head.
     pub(crate) fn seal_everything(&self) -> Result<(), TsdbError> {
         self.replayed.wait()?;
-        let mut upkeep = self.upkeep.lock();
-        self.seal(&mut upkeep, Scope::Everything, self.clock.now())?;
-        self.truncate_log(&mut upkeep)
+        self.seal_all(&mut self.upkeep.lock())?;
+        Ok(())
+    }
+
+    /// Moves what the head has into chunks. Returns the newest commit that may hold any of it.
+    pub(crate) fn seal_all(&self, upkeep: &mut UpkeepState) -> Result<u64, TsdbError> {
+        let bound = self.seal(upkeep, Scope::Everything, self.clock.now())?;
+        self.truncate_log(upkeep)?;
+        Ok(bound)
     }
 
     /// Seals the chunks that are full, whatever their age: bounds memory during replay.
     pub(crate) fn seal_full(&self) -> Result<(), TsdbError> {
         let mut upkeep = self.upkeep.lock();
-        self.seal(&mut upkeep, Scope::Due, self.clock.now())
+        self.seal(&mut upkeep, Scope::Due, self.clock.now())?;
+        Ok(())
     }
 
     fn seal(
@@ -86,7 +91,7 @@ impl Engine {
         upkeep: &mut UpkeepState,
         scope: Scope,
         now: Timestamp,
-    ) -> Result<(), TsdbError> {
+    ) -> Result<u64, TsdbError> {
         let due = self.due_commits(upkeep, now);
         let mut collected: Vec<FullChunk> = Vec::new();
         let mut slabs: Vec<FullSlabs> = Vec::new();
@@ -103,7 +108,7 @@ impl Engine {
             shard.close_late(is_due);
             slabs.extend(shard.copy_full_slabs());
         });
-        let bound = self.committer.last_committed() + COMMITS_UNDER_WAY;
+        let bound = self.committer.newest_number();
         let (mut chunks, orphans) = self.locate(collected, now);
         self.head.remove_sealed(&orphans);
         chunks.sort_by_key(|chunk| {
@@ -120,7 +125,8 @@ impl Engine {
         }
         // Behind the chunks: they have all samples in order that slabs are held against, or the
         // head has.
-        self.seal_late(upkeep, slabs, bound, self.oldest_kept(now))
+        self.seal_late(upkeep, slabs, bound, self.oldest_kept(now))?;
+        Ok(bound)
     }
 
     fn oldest_kept(&self, now: Timestamp) -> Option<Timestamp> {

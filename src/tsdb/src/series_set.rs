@@ -16,6 +16,7 @@ use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
 use crate::partition::Partition;
+use crate::tombstones::Deleted;
 use cursor::EngineCursor;
 use parts::{Block, SeriesChunks};
 
@@ -43,6 +44,8 @@ pub(crate) struct Selection {
     pub(crate) series: Vec<(u32, Place)>,
     /// Partitions that may hold their chunks.
     pub(crate) partitions: Vec<Partition>,
+    /// What was deleted before the series were looked up, and before any sample is.
+    pub(crate) deleted: Arc<Deleted>,
 }
 
 impl EngineSeriesSet {
@@ -71,6 +74,7 @@ impl EngineSeriesSet {
             range: self.range,
             series: &self.selection.series[from..to],
             streams: &self.streams,
+            deleted: &self.selection.deleted,
         };
         let block = Arc::new(fetch.block(&self.selection.partitions)?);
         let mut blocks = self.blocks.lock();
@@ -88,6 +92,7 @@ struct Fetch<'a> {
     range: TimeRange,
     series: &'a [(u32, Place)],
     streams: &'a StreamCache,
+    deleted: &'a Deleted,
 }
 
 impl Fetch<'_> {
@@ -99,6 +104,7 @@ impl Fetch<'_> {
             block.series.push(SeriesChunks {
                 head,
                 late,
+                deleted: self.deleted.of(*id).cloned().unwrap_or_default(),
                 ..SeriesChunks::default()
             });
         }
@@ -107,7 +113,8 @@ impl Fetch<'_> {
             disordered |= self.partition(*partition, &mut block)?;
         }
         for (chunks, (id, _)) in block.series.iter_mut().zip(self.series) {
-            if !chunks.late.is_empty() || disordered.contains(*id) {
+            let may_overlap = !chunks.late.is_empty() || disordered.contains(*id);
+            if may_overlap || !chunks.deleted.is_empty() {
                 chunks.group();
             }
         }
@@ -213,8 +220,8 @@ struct StoredPartition<'a> {
     disordered: RoaringBitmap,
 }
 
-/// Times of the samples that a series has in a part of one partition, leaving out those of the head
-/// that came out of order.
+/// Times of the samples that a series has in a part of one partition, deleted or not, leaving out
+/// those of the head that came out of order.
 pub(crate) fn read_in_order(
     engine: &Engine,
     (id, place): (u32, Place),
@@ -226,6 +233,7 @@ pub(crate) fn read_in_order(
         range,
         series: &[(id, place)],
         streams: &StreamCache::default(),
+        deleted: &Deleted::default(),
     };
     let mut block = fetch.block(&[partition])?;
     for chunks in &mut block.series {
@@ -265,7 +273,8 @@ impl SeriesSet for EngineSeriesSet {
     fn read_newest(&self, index: usize, columns: &mut Columns) -> Result<(), StorageError> {
         columns.clear();
         let (id, _) = &self.selection.series[index];
-        if let Some((at_ms, value)) = self.engine.head.newest_float(*id)
+        if self.selection.deleted.of(*id).is_none()
+            && let Some((at_ms, value)) = self.engine.head.newest_float(*id)
             && self.range.contains(Timestamp::from_millis(at_ms))
         {
             columns.push(at_ms, value);

@@ -21,15 +21,15 @@ use storage::{
 
 use crate::{Background, Tsdb, TsdbOptions};
 
-const DAY: PromDuration = PromDuration::from_secs(24 * 3600);
+pub(crate) const DAY: PromDuration = PromDuration::from_secs(24 * 3600);
 /// Noon of some day, in milliseconds.
-const START_MS: i64 = 1_700_000_000_000 / 86_400_000 * 86_400_000 + 43_200_000;
+pub(crate) const START_MS: i64 = 1_700_000_000_000 / 86_400_000 * 86_400_000 + 43_200_000;
 
 /// An engine without upkeep of its own, and the clock it goes by.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     directory: tempfile::TempDir,
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) tsdb: Tsdb,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) tsdb: Tsdb,
     window: PromDuration,
 }
 
@@ -48,17 +48,17 @@ fn open(path: &Path, clock: &Arc<ManualClock>, window: PromDuration) -> Tsdb {
 }
 
 impl Bench {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::prepared(PromDuration::ZERO, |_| ())
     }
 
     /// An engine that takes samples out of order.
-    pub(super) fn with_window(window: PromDuration) -> Self {
+    pub(crate) fn with_window(window: PromDuration) -> Self {
         Self::prepared(window, |_| ())
     }
 
     /// An engine in a folder that is prepared first.
-    pub(super) fn in_folder(prepare: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn in_folder(prepare: impl FnOnce(&Path)) -> Self {
         Self::prepared(PromDuration::ZERO, prepare)
     }
 
@@ -76,7 +76,7 @@ impl Bench {
     }
 
     /// Opens again; `clean` closes first, otherwise the log has to bring everything back.
-    pub(super) fn reopen(self, clean: bool) -> Self {
+    pub(crate) fn reopen(self, clean: bool) -> Self {
         let Self {
             directory,
             clock,
@@ -97,7 +97,7 @@ impl Bench {
     }
 
     /// Changes the window as a reload does; it stays when the engine is opened again.
-    pub(super) fn set_window(&mut self, window: PromDuration) {
+    pub(crate) fn set_window(&mut self, window: PromDuration) {
         self.window = window;
         self.tsdb.set_out_of_order_window(window);
     }
@@ -106,7 +106,7 @@ impl Bench {
         self.clock.now().as_millis()
     }
 
-    pub(super) fn append(
+    pub(crate) fn append(
         &self,
         labels: &Labels,
         points: &[(i64, f64)],
@@ -123,7 +123,7 @@ impl Bench {
         pending.wait_blocking()
     }
 
-    pub(super) fn read(&self, name: &str) -> Vec<(Labels, Vec<(i64, u64)>)> {
+    pub(crate) fn read(&self, name: &str) -> Vec<(Labels, Vec<(i64, u64)>)> {
         let querier = self.tsdb.querier(TimeRange::ALL).unwrap();
         let matchers = [Matcher::equal(model::METRIC_NAME, name)];
         let set = querier.select(&matchers, SelectHints::default()).unwrap();
@@ -138,7 +138,19 @@ impl Bench {
         series
     }
 
-    fn points(&self, name: &str) -> Vec<(i64, u64)> {
+    /// The engine of another folder, at the same time.
+    pub(crate) fn beside(&self, path: &Path) -> Self {
+        let clock = Arc::clone(&self.clock);
+        let tsdb = open(path, &clock, self.window);
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            clock,
+            tsdb,
+            window: self.window,
+        }
+    }
+
+    pub(crate) fn points(&self, name: &str) -> Vec<(i64, u64)> {
         let series = self.read(name);
         assert!(series.len() <= 1, "one series expected: {series:?}");
         series
@@ -149,7 +161,7 @@ impl Bench {
     }
 }
 
-fn metric(name: &str) -> Labels {
+pub(crate) fn metric(name: &str) -> Labels {
     Labels::from_pairs([(model::METRIC_NAME, name)]).unwrap()
 }
 

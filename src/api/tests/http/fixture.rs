@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use api::{
-    ActiveQueries, ActiveTarget, BuildInfo, Control, DroppedTarget, Flag, Lifecycle, Parts, Phase,
-    QueryLog, Readiness, ReloadError, RuntimeInfo, Settings, Storage, StorageSlot, TargetHealth,
-    TargetSource, TargetsView, WriteReceiver,
+    ActiveQueries, ActiveTarget, AdminApi, BuildInfo, Control, DroppedTarget, Flag, Lifecycle,
+    Parts, Phase, QueryLog, Readiness, ReloadError, RuntimeInfo, Settings, Storage, StorageSlot,
+    TargetHealth, TargetSource, TargetsView, WriteReceiver,
 };
 use axum::Router;
 use base::metrics::Registry;
@@ -47,6 +47,12 @@ impl Fixture {
         })
     }
 
+    pub(crate) fn with_admin() -> Self {
+        Self::new(Phase::Ready, |settings| {
+            settings.admin_api = AdminApi::Enabled
+        })
+    }
+
     pub(crate) fn without_receiver() -> Self {
         Self::new(Phase::Ready, |settings| {
             settings.write_receiver = WriteReceiver::Disabled
@@ -66,7 +72,8 @@ impl Fixture {
             Storage {
                 queryable,
                 appender,
-                status: storage,
+                status: Arc::<MemoryStorage>::clone(&storage),
+                maintenance: storage,
             },
             phase,
             change,
@@ -95,6 +102,7 @@ impl Fixture {
             queryable,
             appender: Arc::new(MemoryStorage::new()),
             status: Arc::new(MemoryStorage::new()),
+            maintenance: Arc::new(MemoryStorage::new()),
         };
         Self::on(storage, Phase::Ready, |settings| {
             settings.query_max_concurrency = 1
@@ -145,6 +153,7 @@ fn settings() -> Settings {
         query_max_concurrency: 20,
         write_receiver: WriteReceiver::Enabled,
         lifecycle: Lifecycle::Disabled,
+        admin_api: AdminApi::Disabled,
         cors_origin: ".*".to_owned(),
         build: BuildInfo {
             version: "3.14.0+firewatch.9.8.7".to_owned(),
@@ -245,6 +254,10 @@ impl Control for FixedControl {
     }
 
     fn quit(&self) {}
+
+    fn nonce(&self) -> u64 {
+        7
+    }
 
     fn config_yaml(&self) -> String {
         "global:\n  scrape_interval: 15s\n".to_owned()

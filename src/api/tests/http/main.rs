@@ -122,6 +122,8 @@ case_files! {
     state: Fixture::ready(), "../cases/status.txt";
     routes: Fixture::ready(), "../cases/routes.txt";
     lifecycle_off: Fixture::ready(), "../cases/lifecycle_off.txt";
+    admin_off: Fixture::ready(), "../cases/admin_off.txt";
+    admin_on: Fixture::with_admin(), "../cases/admin_on.txt";
     lifecycle_on: Fixture::with_lifecycle(), "../cases/lifecycle_on.txt";
     starting: Fixture::starting(), "../cases/starting.txt";
     stopping: Fixture::stopping(), "../cases/stopping.txt";

@@ -135,6 +135,13 @@ pub const FLAGS: &[FlagSpec] = &[
         help: "Allow to reload and stop the server by POST /-/reload and POST /-/quit.",
     },
     FlagSpec {
+        name: "web.enable-admin-api",
+        kind: FlagKind::Switch,
+        default: "",
+        section: WEB,
+        help: "Enable API endpoints for admin control actions: deleting series, snapshots.",
+    },
+    FlagSpec {
         name: "web.read-timeout",
         kind: FlagKind::Value("DURATION"),
         default: "5m",

@@ -17,6 +17,8 @@ pub(super) struct MemorySeries {
     form: MemoryChunks,
     chunks: Vec<Arc<MemoryChunk>>,
     newest: Option<(Timestamp, MemoryValue)>,
+    /// Ranges in which samples are deleted.
+    deleted: Vec<TimeRange>,
 }
 
 /// A value as it was sent: the columns of a chunk hold integer histograms as floats.
@@ -49,6 +51,7 @@ impl MemorySeries {
             form,
             chunks: Vec::new(),
             newest: None,
+            deleted: Vec::new(),
         }
     }
 
@@ -112,17 +115,49 @@ impl MemorySeries {
         Ok(())
     }
 
+    /// Removes the samples in a range, and those that will come in it.
+    pub(super) fn delete(&mut self, range: TimeRange) {
+        let Some((newest, _)) = self.newest else {
+            return;
+        };
+        let range = TimeRange::new(range.start, range.end.min(newest));
+        if range.start > range.end {
+            return;
+        }
+        self.deleted.push(range);
+        for chunk in &mut self.chunks {
+            if chunk.overlaps(range) {
+                Arc::make_mut(chunk).delete(range);
+            }
+        }
+        self.chunks.retain(|chunk| !chunk.columns.is_empty());
+    }
+
+    /// From here on samples may come in ranges that were deleted.
+    pub(super) fn forget_deleted(&mut self) {
+        self.deleted.clear();
+    }
+
     /// Puts a sample between others.
     fn insert(&mut self, point: Point<'_>) {
+        if self
+            .deleted
+            .iter()
+            .any(|range| range.contains(point.timestamp))
+        {
+            return;
+        }
         let place = self
             .chunks
             .partition_point(|chunk| chunk.ends_before(point.timestamp));
+        // Behind all where what was newest is deleted.
+        if place == self.chunks.len() {
+            self.chunks.push(Arc::default());
+        }
         if let Some(chunk) = self.chunks.get_mut(place) {
             let chunk = Arc::make_mut(chunk);
             chunk.insert(point);
-            if chunk.values.take().is_some() {
-                chunk.summarise();
-            }
+            chunk.summarise_again();
         }
     }
 }
@@ -157,6 +192,19 @@ impl MemoryChunk {
         self.columns.set_last_start(point.start_timestamp_ms);
     }
 
+    fn delete(&mut self, range: TimeRange) {
+        self.columns.retain(|columns, position| {
+            !range.contains(Timestamp::from_millis(columns.timestamps[position]))
+        });
+        self.summarise_again();
+    }
+
+    fn summarise_again(&mut self) {
+        if self.values.take().is_some() {
+            self.summarise();
+        }
+    }
+
     /// Puts a sample where it belongs, unless its time is taken. What histograms said of the one
     /// before them is not known any more.
     fn insert(&mut self, point: Point<'_>) {
@@ -167,6 +215,11 @@ impl MemoryChunk {
             return;
         }
         let old = std::mem::take(&mut self.columns);
+        if place == old.len() {
+            self.columns = old;
+            self.push(point);
+            return self.forget_hint();
+        }
         for position in 0..old.len() {
             if position == place {
                 self.push(point);

@@ -31,7 +31,7 @@ impl MemoryQuerier {
     }
 }
 
-fn passes(labels: &Labels, matchers: &[Matcher]) -> bool {
+pub(super) fn passes(labels: &Labels, matchers: &[Matcher]) -> bool {
     matchers
         .iter()
         .all(|matcher| matcher.matches(labels.value_or_empty(matcher.name())))

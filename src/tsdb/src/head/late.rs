@@ -115,6 +115,10 @@ impl Late {
         all.map(Slab::columns).collect()
     }
 
+    pub(super) fn contains(&self, series: u32) -> bool {
+        self.series.contains_key(&series)
+    }
+
     pub(super) fn first_commits(&self) -> impl Iterator<Item = u64> {
         let slabs = self.series.values();
         slabs

@@ -145,6 +145,14 @@ impl HeadSeries {
         !self.open.is_empty()
     }
 
+    /// Time of the newest published sample, as far as that is known.
+    pub(super) fn published_time(&self) -> Option<i64> {
+        match self.state.published() {
+            Newest::Unknown | Newest::None => None,
+            Newest::Time | Newest::Float | Newest::Histogram => Some(self.open.newest().0),
+        }
+    }
+
     /// Times of the first and the last sample of the open chunk.
     pub(super) fn open_time(&self) -> Option<(i64, i64)> {
         Some((self.open.first_timestamp()?, self.open.newest().0))

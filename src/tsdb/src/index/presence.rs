@@ -71,6 +71,13 @@ impl Index {
         }
     }
 
+    /// Removes a series that has no chunk in a partition any more.
+    pub(crate) fn mark_absent(&mut self, partition: Partition, series: u32) {
+        if let Some(present) = self.presence.partitions.get_mut(&partition) {
+            present.remove(series);
+        }
+    }
+
     /// The series with chunks in a partition, sealed or not.
     pub(crate) fn presence(&self, partition: Partition) -> Option<&RoaringBitmap> {
         self.presence.partitions.get(&partition)

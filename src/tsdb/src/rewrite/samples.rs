@@ -95,6 +95,29 @@ impl Run {
         self.timestamps.len()
     }
 
+    /// Keeps the samples whose time passes `keep`. What a histogram says of the one before it holds
+    /// no longer where that one goes.
+    pub(crate) fn retain(&mut self, keep: impl Fn(i64) -> bool) {
+        let passes: Vec<bool> = self.timestamps.iter().map(|at| keep(*at)).collect();
+        retain(&mut self.timestamps, &passes);
+        retain(&mut self.starts, &passes);
+        match &mut self.values {
+            RunValues::Floats(values) => retain(values, &passes),
+            RunValues::Histograms(histograms) => {
+                let follows_gap = passes.windows(2).map(|pair| pair == [false, true]);
+                for (histogram, _) in histograms
+                    .iter_mut()
+                    .skip(1)
+                    .zip(follows_gap)
+                    .filter(|it| it.1)
+                {
+                    forget_predecessor(histogram);
+                }
+                retain(histograms, &passes);
+            }
+        }
+    }
+
     fn first(&self) -> i64 {
         self.timestamps.first().copied().unwrap_or(i64::MAX)
     }
@@ -160,6 +183,12 @@ impl Run {
             value,
         })
     }
+}
+
+/// Keeps the items at positions that pass.
+fn retain<T>(items: &mut Vec<T>, passes: &[bool]) {
+    let mut passes = passes.iter();
+    items.retain(|_| passes.next().copied().unwrap_or(true));
 }
 
 fn same_counts(a: &[Histogram], b: &[Histogram]) -> bool {
@@ -353,6 +382,34 @@ mod tests {
             .map(|it| it.to_float().counter_reset_hint == CounterResetHint::NotCounterReset)
             .collect();
         assert_eq!(sure, [true, true, false, false, true]);
+    }
+
+    #[test]
+    fn what_is_left_out_takes_what_was_said_of_it_along() {
+        let known = FloatHistogram {
+            counter_reset_hint: CounterResetHint::NotCounterReset,
+            ..FloatHistogram::default()
+        };
+        let mut run = Run {
+            timestamps: vec![1, 2, 3, 4, 5],
+            starts: vec![0; 5],
+            values: RunValues::Histograms(vec![Histogram::Float(Arc::new(known)); 5]),
+        };
+        run.retain(|at| at != 2 && at != 3);
+        assert_eq!(run.timestamps, [1, 4, 5]);
+        let RunValues::Histograms(histograms) = &run.values else {
+            panic!("histograms expected");
+        };
+        let hints = histograms.iter().map(|it| it.to_float().counter_reset_hint);
+        let want = [
+            CounterResetHint::NotCounterReset,
+            CounterResetHint::Unknown,
+            CounterResetHint::NotCounterReset,
+        ];
+        assert!(hints.eq(want));
+        let mut run = floats(&[(1, 1.0), (2, 2.0)]);
+        run.retain(|at| at == 2);
+        assert_eq!(run, floats(&[(2, 2.0)]));
     }
 
     #[test]

@@ -79,7 +79,8 @@ impl EngineCursor {
                 part.decode(&self.block, self.range, columns)?;
             }
         }
-        self.merged = Some(overlap::merge(&parts));
+        let keep = |at_ms| !chunks.deleted.contains(at_ms);
+        self.merged = Some(overlap::merge(&parts, keep));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::cold::StoredChunk;
 use crate::error::TsdbError;
 use crate::open::HeadChunk;
 use crate::overlap;
+use crate::tombstones::Intervals;
 
 /// Where a part without samples stands among others.
 const EMPTY: TimeRange = TimeRange {
@@ -29,9 +30,12 @@ pub(super) struct SeriesChunks {
     pub(super) head: Vec<HeadChunk>,
     /// Samples of the head that came out of order, in parts of which the earlier one counts.
     pub(super) late: Vec<Columns>,
+    /// Deleted ranges.
+    pub(super) deleted: Intervals,
     /// Last time of the large chunks, wanted or not, in milliseconds.
     pub(super) cold_end: Option<i64>,
-    /// Set where chunks may overlap: which parts are read together, in order of time.
+    /// Set where chunks may overlap or samples are deleted: which parts are read together, in order
+    /// of time.
     pub(super) groups: Option<Vec<Vec<usize>>>,
 }
 
@@ -44,7 +48,9 @@ pub(super) enum Part<'a> {
 
 /// What a cursor reads next, as positions of parts.
 pub(super) enum Positions<'a> {
+    /// A part as it is.
     One(usize),
+    /// Parts that overlap, or that have deleted samples.
     Together(&'a [usize]),
 }
 
@@ -82,14 +88,18 @@ impl SeriesChunks {
         }
     }
 
+    fn span(&self, position: usize) -> TimeRange {
+        let summary = self.part(position).and_then(|part| part.summary());
+        summary.map_or(EMPTY, |summary| TimeRange::new(summary.first, summary.last))
+    }
+
+    fn has_deleted(&self, position: usize) -> bool {
+        self.deleted.overlaps(self.span(position))
+    }
+
     /// Finds out which parts overlap, where any may.
     pub(super) fn group(&mut self) {
-        let spans: Vec<TimeRange> = (0..self.parts())
-            .map(|position| {
-                let summary = self.part(position).and_then(|part| part.summary());
-                summary.map_or(EMPTY, |summary| TimeRange::new(summary.first, summary.last))
-            })
-            .collect();
+        let spans: Vec<TimeRange> = (0..self.parts()).map(|part| self.span(part)).collect();
         self.groups = Some(overlap::groups(&spans));
     }
 
@@ -97,7 +107,7 @@ impl SeriesChunks {
         match &self.groups {
             None => (next < self.parts()).then_some(Positions::One(next)),
             Some(groups) => groups.get(next).map(|group| match group.as_slice() {
-                [only] => Positions::One(*only),
+                [only] if !self.has_deleted(*only) => Positions::One(*only),
                 several => Positions::Together(several),
             }),
         }

@@ -9,9 +9,11 @@ use model::{
 };
 use proptest::prelude::*;
 use storage::{
-    AppendPolicy, AppendRequest, Appender, Columns, Durability, HistogramSample, MemoryStorage,
-    OutOfOrder, Queryable, Rejected, Sample, SelectHints, SeriesKey,
+    AppendPolicy, AppendRequest, Appender, Columns, Durability, HistogramSample, Maintenance as _,
+    MemoryStorage, OutOfOrder, Queryable, Rejected, Sample, SelectHints, SeriesKey,
 };
+
+use crate::rewrite::Unpaced;
 
 use super::{Bench, DAY, START_MS};
 
@@ -46,7 +48,15 @@ enum Step {
     Window {
         minutes: i64,
     },
+    /// Deletes so many half minutes of a series, never its newest samples.
+    Delete {
+        series: u8,
+        from: i64,
+        count: i64,
+    },
+    Clean,
     Maintain,
+    Rewrite,
     Seal,
     Advance {
         minutes: i64,
@@ -88,7 +98,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => append,
         3 => run.prop_map(|(series, from, step, count)| Step::Run { series, from, step, count }),
         1 => prop_oneof![Just(0), Just(30), Just(240)].prop_map(|minutes| Step::Window { minutes }),
+        2 => (0..3_u8, 0..600_i64, 0..100_i64)
+            .prop_map(|(series, from, count)| Step::Delete { series, from, count }),
+        1 => Just(Step::Clean),
         2 => Just(Step::Maintain),
+        1 => Just(Step::Rewrite),
         1 => Just(Step::Seal),
         3 => (1..200_i64).prop_map(|minutes| Step::Advance { minutes }),
         2 => any::<bool>().prop_map(|clean| Step::Reopen { clean }),
@@ -203,6 +217,26 @@ fn read(engine: &dyn Queryable, range: TimeRange) -> Vec<(String, Vec<Point>, Op
     found
 }
 
+/// Deletes the same from both engines. What was newest is not deleted: after a restart the engine
+/// on disk does not remember it.
+fn delete(bench: &Bench, memory: &MemoryStorage, series: u8, (from, count): (i64, i64)) {
+    let labels = labels(series);
+    let all = read(memory, TimeRange::ALL);
+    let known = all.iter().find(|(text, ..)| *text == labels.to_string());
+    let Some(newest_ms) = known.and_then(|(_, points, _)| Some(points.last()?.0)) else {
+        return;
+    };
+    let end_ms = (bench.now_ms() - from * MINUTE_MS / 2).min(newest_ms - 1);
+    let range = TimeRange::new(
+        Timestamp::from_millis(end_ms - count * MINUTE_MS / 2),
+        Timestamp::from_millis(end_ms),
+    );
+    let series = labels.get("series").unwrap();
+    let matchers = [Matcher::equal("series", series)];
+    bench.tsdb.delete(range, &matchers).unwrap();
+    memory.delete(range, &matchers).unwrap();
+}
+
 /// A request.
 type Request = (Vec<(Labels, Sent)>, AppendPolicy, OutOfOrder);
 
@@ -267,6 +301,14 @@ proptest! {
                     bench.set_window(window);
                     memory.set_out_of_order_window(window);
                 }
+                Step::Delete { series, from, count } => {
+                    delete(&bench, &memory, *series, (*from, *count));
+                }
+                Step::Clean => {
+                    bench.tsdb.clean_tombstones().unwrap();
+                    memory.clean_tombstones().unwrap();
+                }
+                Step::Rewrite => bench.tsdb.engine().rewrite_all(&mut Unpaced).unwrap(),
                 Step::Maintain => bench.tsdb.maintain().unwrap(),
                 Step::Seal => bench.tsdb.engine().seal_everything().unwrap(),
                 Step::Advance { minutes } => {
