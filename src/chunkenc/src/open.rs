@@ -6,7 +6,8 @@
 //! | --- | --- |
 //! | `0zzzzzzz` | same interval as before; mantissa changed by zigzag `z` |
 //! | `100rrrrr` | `r + 1` samples with the same interval and the same value |
-//! | `101ttttt` | same value; interval changed by unzigzag `t + 1` |
+//! | `1010tttt` | same value; interval changed by unzigzag `t + 1` |
+//! | `1011tttt` | as before, and a byte by which the mantissa changed |
 //! | `11ttvvvv` | interval change by class `t`, then value by class `v` |
 //!
 //! In front of them stands the first timestamp. A value is an integer, a decimal mantissa or raw bits, as in a sealed chunk; here the exponent
@@ -36,8 +37,9 @@ const MAX_NEW_MANTISSA: u64 = 1 << 47;
 const RUN: u8 = 0b1000_0000;
 const RUN_FULL: u8 = 0b1001_1111;
 const NUDGE: u8 = 0b1010_0000;
+const NUDGED_STEP: u8 = 0b1011_0000;
 /// Zigzag of the largest interval change that a nudge holds.
-const MAX_NUDGE: u64 = 32;
+const MAX_NUDGE: u64 = 16;
 const GENERAL: u8 = 0b1100_0000;
 
 /// Classes of interval changes, shifted to their place in the first byte.
@@ -66,8 +68,8 @@ const VALUE_MASK: u8 = 15;
 /// The newest samples of one series. Cloning copies one small buffer.
 ///
 /// Takes 40 bytes and a buffer that grows in small steps: next to nothing per sample while the
-/// value stays, one byte where only the interval changes a little, one for small steps of counters
-/// and decimals at a regular interval, eight to ten for true doubles.
+/// value stays or its interval changes a little, one byte for small steps of counters and decimals at
+/// a regular interval, two where both change, eight to ten for true doubles.
 #[derive(Clone, Debug, Default)]
 pub struct OpenChunk {
     /// The buffer: the first timestamp as a zigzag, then the records.
@@ -109,13 +111,17 @@ impl OpenChunk {
         let interval = timestamp.wrapping_sub(self.last_timestamp);
         let change = interval.wrapping_sub(i64::from(self.last_interval));
         let step = self.step_to(value);
+        let nudge = ((zigzag(change).wrapping_sub(1)) & 0xf) as u8;
+        let is_nudge = (1..=MAX_NUDGE).contains(&zigzag(change));
         match step {
             Some(0) if change == 0 => self.extend_run(),
-            Some(0) if zigzag(change) <= MAX_NUDGE => {
-                self.push(&[NUDGE | ((zigzag(change) - 1) & 0x1f) as u8]);
-            }
+            Some(0) if is_nudge => self.push(&[NUDGE | nudge]),
             Some(step) if change == 0 && zigzag(step) < 0x80 => {
                 self.push(&[(zigzag(step) & 0x7f) as u8]);
+                self.last_word = self.last_word.wrapping_add(step.cast_unsigned());
+            }
+            Some(step) if is_nudge && zigzag(step) < 0x100 && self.exponent() != RAW => {
+                self.push(&[NUDGED_STEP | nudge, (zigzag(step) & 0xff) as u8]);
                 self.last_word = self.last_word.wrapping_add(step.cast_unsigned());
             }
             _ => self.append_general(change, step, value),

@@ -39,6 +39,8 @@ struct Acceptance {
     repeated: u64,
     /// A series has samples on their way to the disk: its new ones have to follow them.
     must_follow: bool,
+    /// A series may have no row in the store, nor on its way there.
+    has_new: bool,
 }
 
 struct Undo {
@@ -87,6 +89,7 @@ impl Engine {
         durability: Durability,
     ) -> Result<Result<PendingAppend, SeriesRemoved>, AppendError> {
         let bounds = self.bounds(request.out_of_order);
+        let restored_ids = self.restored_ids();
         let ids = || resolution.iter().filter_map(|id| id.as_ref().ok().copied());
         let mut locked = self.head.lock(ids());
         let mut acceptance = Acceptance {
@@ -105,6 +108,7 @@ impl Engine {
                 return Ok(Err(SeriesRemoved));
             }
             acceptance.must_follow |= head.is_pending();
+            acceptance.has_new |= head.persisted() == Persisted::No && *id >= restored_ids;
             let outcome = self
                 .know_newest(*id, head, &points)
                 .map_err(AppendError::from)
@@ -138,9 +142,14 @@ impl Engine {
             rejected,
             repeated,
             must_follow,
+            has_new,
             ..
         } = acceptance;
-        let new_series = self.queue_new_series(&rows, &mut locked);
+        let new_series = if has_new {
+            self.queue_new_series(&rows, &mut locked)
+        } else {
+            Vec::new()
+        };
         let outcome = AppendOutcome {
             appended: rows.len() as u64 + repeated,
             rejected,
@@ -192,8 +201,9 @@ impl Engine {
         locked: &mut LockedShards<'_>,
     ) -> Vec<(u32, SeriesEntry)> {
         let mut new_ids = Vec::new();
+        let restored_ids = self.restored_ids();
         for row in rows {
-            if row.series < self.restored_ids() {
+            if row.series < restored_ids {
                 continue;
             }
             let head = locked.series(row.series);
@@ -202,11 +212,7 @@ impl Engine {
                 new_ids.push(row.series);
             }
         }
-        if new_ids.is_empty() {
-            Vec::new()
-        } else {
-            self.catalog.get_many(new_ids.into_iter())
-        }
+        self.catalog.get_many(new_ids.into_iter())
     }
 
     /// Looks up the series' newest stored sample, once after a restart: its value only when a

@@ -1,9 +1,9 @@
 //! Reading an open chunk's records back.
 
 use super::{
-    GENERAL, NUDGE, RAW, RUN, STALE_MARKER, TIME_1, TIME_2, TIME_MASK, TIME_SAME, VALUE_DELTA_1,
-    VALUE_DELTA_4, VALUE_DELTA_8, VALUE_EXPONENT, VALUE_MASK, VALUE_RAW, VALUE_SAME, VALUE_STALE,
-    VALUE_XOR_HIGH_5, VALUE_XOR_LOW_6, VALUE_XOR_LOW_7, VALUE_XOR_MIDDLE_4, restore,
+    GENERAL, NUDGE, NUDGED_STEP, RAW, RUN, STALE_MARKER, TIME_1, TIME_2, TIME_MASK, TIME_SAME,
+    VALUE_DELTA_1, VALUE_DELTA_4, VALUE_DELTA_8, VALUE_EXPONENT, VALUE_MASK, VALUE_RAW, VALUE_SAME,
+    VALUE_STALE, VALUE_XOR_HIGH_5, VALUE_XOR_LOW_6, VALUE_XOR_LOW_7, VALUE_XOR_MIDDLE_4, restore,
 };
 use crate::DecodeError;
 use crate::varint::{Reader, unzigzag};
@@ -46,8 +46,12 @@ impl<'a> Cursor<'a> {
         }
         if first < GENERAL {
             self.keep_interval();
-            let change = unzigzag(u64::from(first - NUDGE) + 1);
+            let change = unzigzag(u64::from(first & 0xf) + 1);
             self.interval = self.interval.wrapping_add(change);
+            if first >= NUDGED_STEP {
+                let step = self.reader.byte()?;
+                self.advance(unzigzag(u64::from(step)));
+            }
             return Ok(1);
         }
         self.keep_interval();

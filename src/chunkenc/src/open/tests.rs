@@ -60,7 +60,7 @@ fn small_steps_are_a_byte() {
 }
 
 #[test]
-fn jitter_is_a_byte_more() {
+fn jitter_is_at_most_a_byte_more() {
     let jittered: Vec<i64> = regular(128)
         .iter()
         .enumerate()
@@ -68,7 +68,7 @@ fn jitter_is_a_byte_more() {
         .collect();
     assert!(check(&jittered, &[7.0; 128]) <= 40 + 160);
     let counter: Vec<f64> = (0..128).map(|i| f64::from(i * 3 + i % 5)).collect();
-    assert!(check(&jittered, &counter) <= 40 + 3 * 128 + 80);
+    assert!(check(&jittered, &counter) <= 40 + 320);
 }
 
 #[test]
