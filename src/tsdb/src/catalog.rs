@@ -27,6 +27,8 @@ use spans::Spans;
 const BATCH: usize = 64;
 /// So many keys of a batch that were not the expected ones: the next batch is looked at ahead.
 const SURPRISES: usize = 8;
+/// Series removed while others wait.
+const REMOVED_AT_ONCE: usize = 256;
 
 /// A series, for ever: its id is never given to another one.
 #[derive(Clone, Debug)]
@@ -287,22 +289,29 @@ impl Catalog {
 
     /// Forgets series.
     pub(crate) fn remove(&self, ids: &[u32]) {
-        let mut inner = self.inner.write();
-        let inner = &mut *inner;
-        let taken = ids
-            .iter()
-            .filter_map(|id| Some((*id, inner.records.remove(*id)?)));
-        let records = taken.collect();
-        let epoch = std::mem::take(&mut inner.epoch);
-        inner.removed.push(RemovedSeries { epoch, records });
-        inner.spans.forget(ids);
-        let known = &inner.records;
-        inner.by_labels.retain(|id| known.get(id).is_some());
-        inner.drop_removed();
+        // Others look up series in between.
+        for ids in ids.chunks(REMOVED_AT_ONCE) {
+            self.inner.write().remove(ids);
+        }
     }
 }
 
 impl Inner {
+    fn remove(&mut self, ids: &[u32]) {
+        let mut records = StdHashMap::with_capacity(ids.len());
+        for id in ids {
+            if let Some(record) = self.records.remove(*id) {
+                let hash = self.hash(&self.labels(record.as_record()));
+                self.by_labels.remove(hash, *id);
+                records.insert(*id, record);
+            }
+        }
+        let epoch = std::mem::take(&mut self.epoch);
+        self.removed.push(RemovedSeries { epoch, records });
+        self.spans.forget(ids);
+        self.drop_removed();
+    }
+
     #[inline]
     fn find(
         &self,

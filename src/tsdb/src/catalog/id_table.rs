@@ -14,6 +14,8 @@ const LEAST_SLOTS: usize = 8;
 #[derive(Debug)]
 pub(super) struct IdTable {
     shards: Box<[Shard]>,
+    /// Shard at which the next sweep begins.
+    next_swept: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,7 @@ impl IdTable {
     pub(super) fn new() -> Self {
         Self {
             shards: vec![Shard::default(); SHARDS].into(),
+            next_swept: 0,
         }
     }
 
@@ -44,10 +47,7 @@ impl IdTable {
             if check_of(slot) == low_half(hash) && is_it(id) {
                 return Some(id);
             }
-            at += 1;
-            if at == shard.slots.len() {
-                at = 0;
-            }
+            at = shard.behind(at);
         }
     }
 
@@ -70,19 +70,36 @@ impl IdTable {
         shard.used += 1;
     }
 
-    /// Drops the ids for which `keep` does not hold.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(u32) -> bool) {
-        for shard in &mut self.shards {
-            let kept = |slot: &u64| *slot != EMPTY && keep(id_of(*slot));
-            let slots: Vec<u64> = shard.slots.iter().copied().filter(kept).collect();
-            if slots.len() == shard.used {
-                continue;
+    /// Removes an id, if it is there with this hash.
+    pub(super) fn remove(&mut self, hash: u64, id: u32) {
+        let shard = &mut self.shards[shard_number(hash)];
+        let wanted = u64::from(low_half(hash)) << 32 | u64::from(id);
+        let Some(mut at) = shard.home(hash) else {
+            return;
+        };
+        while shard.slots[at] != wanted {
+            if shard.slots[at] == EMPTY {
+                return;
             }
-            shard.used = slots.len();
-            let length = slots_for(shard.used).min(shard.slots.len());
-            shard.slots = vec![EMPTY; length];
-            for slot in slots {
-                shard.put(slot);
+            at = shard.behind(at);
+        }
+        shard.clear(at);
+        if shard.used * 3 < shard.slots.len() && shard.slots.len() > LEAST_SLOTS {
+            shard.resize(slots_for(shard.used));
+        }
+    }
+
+    /// Drops those ids of some shards for which `keep` does not hold: each call goes on where the
+    /// last one ended, and looks at `slots` of them at least.
+    pub(super) fn sweep(&mut self, slots: usize, keep: impl Fn(u32) -> bool) {
+        let mut seen = 0;
+        for _ in 0..SHARDS {
+            let shard = &mut self.shards[self.next_swept];
+            self.next_swept = (self.next_swept + 1) % SHARDS;
+            seen += shard.slots.len();
+            shard.retain(&keep);
+            if seen >= slots {
+                break;
             }
         }
     }
@@ -106,17 +123,59 @@ impl Shard {
             return;
         };
         while self.slots[at] != EMPTY {
-            at += 1;
-            if at == self.slots.len() {
-                at = 0;
-            }
+            at = self.behind(at);
         }
         self.slots[at] = slot;
     }
 
+    fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+        let is_dead = |slot: &u64| *slot != EMPTY && !keep(id_of(*slot));
+        let dead = self.slots.iter().filter(|slot| is_dead(slot)).count();
+        if dead == 0 {
+            return;
+        }
+        self.used -= dead;
+        for slot in &mut self.slots {
+            if is_dead(slot) {
+                *slot = EMPTY;
+            }
+        }
+        // Searches would end at the holes.
+        self.resize(slots_for(self.used).min(self.slots.len()));
+    }
+
+    /// Empties a slot and moves what follows to where searches still find it.
+    fn clear(&mut self, at: usize) {
+        let length = self.slots.len();
+        let distance = |from: usize, to: usize| (to + length - from) % length;
+        let (mut hole, mut at) = (at, self.behind(at));
+        while self.slots[at] != EMPTY {
+            let home = self.home(self.slots[at] >> 32).unwrap_or(at);
+            if distance(home, at) >= distance(hole, at) {
+                self.slots[hole] = self.slots[at];
+                hole = at;
+            }
+            at = self.behind(at);
+        }
+        self.slots[hole] = EMPTY;
+        self.used -= 1;
+    }
+
+    #[inline]
+    fn behind(&self, at: usize) -> usize {
+        if at + 1 == self.slots.len() {
+            0
+        } else {
+            at + 1
+        }
+    }
+
     #[cold]
     fn grow(&mut self) {
-        let length = slots_for(self.used + 1).max(self.slots.len() * 5 / 4);
+        self.resize(slots_for(self.used + 1).max(self.slots.len() * 5 / 4));
+    }
+
+    fn resize(&mut self, length: usize) {
         let slots = std::mem::replace(&mut self.slots, vec![EMPTY; length]);
         for slot in slots.into_iter().filter(|slot| *slot != EMPTY) {
             self.put(slot);
@@ -166,10 +225,22 @@ mod tests {
         }
         let slots: usize = table.shards.iter().map(|shard| shard.slots.len()).sum();
         assert!(slots < 50_000 * 3 / 2, "{slots} slots");
-        table.retain(|id| id % 7 == 0);
+        for id in (0..50_000).filter(|id| id % 7 != 0) {
+            table.remove(hash_of(id), id);
+            table.remove(hash_of(id), id);
+        }
+        let slots: usize = table.shards.iter().map(|shard| shard.slots.len()).sum();
+        assert!(slots < 30_000, "{slots} slots");
         for id in 0..50_000 {
             let found = table.find(hash_of(id), |found| found == id);
             assert_eq!(found, (id % 7 == 0).then_some(id));
+        }
+        for _ in 0..SHARDS {
+            table.sweep(1, |id| id % 2 == 0);
+        }
+        for id in 0..50_000 {
+            let found = table.find(hash_of(id), |found| found == id);
+            assert_eq!(found, (id % 14 == 0).then_some(id));
         }
     }
 
@@ -185,7 +256,12 @@ mod tests {
             assert_eq!(table.find(0, |found| found == id + 100), Some(id + 100));
         }
         assert_eq!(table.find(0, |found| found == 7), None);
-        table.retain(|_| false);
+        for id in (0..100).rev() {
+            table.remove(u64::MAX, id);
+            assert_eq!(table.find(u64::MAX, |found| found == id), None);
+            assert_eq!(table.find(u64::MAX, |_| true).is_some(), id > 0);
+        }
+        table.sweep(usize::MAX, |_| false);
         assert_eq!(table.find(0, |_| true), None);
         assert_eq!(table.glance(0), u32::MAX);
     }

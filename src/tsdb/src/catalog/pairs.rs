@@ -59,7 +59,7 @@ impl Pairs {
 
     /// The number of a pair for one more series.
     pub(super) fn take(&mut self, text: &str) -> u32 {
-        let hash = XxHash3_64::oneshot_with_seed(self.seed, text.as_bytes());
+        let hash = self.hash(text);
         let known = self.by_text.find(hash, |pair| self.text(pair) == text);
         if let Some(pair) = known {
             let references = &mut self.entries[pair as usize].references;
@@ -90,16 +90,19 @@ impl Pairs {
             entry.references = entry.references.saturating_sub(1);
             if entry.references == 0 {
                 self.garbage_bytes += entry.length as usize;
+                let hash = self.hash(self.text(pair));
+                self.by_text.remove(hash, pair);
                 self.free.push(pair);
             }
         }
-        let entries = &self.entries;
-        self.by_text
-            .retain(|pair| entries[pair as usize].references > 0);
         let total: usize = self.pages.iter().map(String::len).sum();
         if self.garbage_bytes > GARBAGE_BYTES && self.garbage_bytes > total / 2 {
             self.move_texts();
         }
+    }
+
+    fn hash(&self, text: &str) -> u64 {
+        XxHash3_64::oneshot_with_seed(self.seed, text.as_bytes())
     }
 
     fn store(&mut self, text: &str) -> Entry {
