@@ -22,6 +22,27 @@ pub struct Annotations {
 }
 
 impl Annotations {
+    /// In order of positions and texts: threads may have come in any order.
+    pub(crate) fn of(mut notes: Vec<Noted>) -> Self {
+        notes.sort_by(|a, b| (a.start, &a.text).cmp(&(b.start, &b.text)));
+        let mut annotations = Self::default();
+        for note in notes {
+            // What was counted is shown beside the position only.
+            let detail = note
+                .detail
+                .filter(|_| !note.position.is_empty())
+                .map(|detail| detail.to_string())
+                .unwrap_or_default();
+            let lines = if note.is_warning {
+                &mut annotations.warnings
+            } else {
+                &mut annotations.infos
+            };
+            lines.push(format!("{}{detail}{}", note.text, note.position));
+        }
+        annotations
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -54,23 +75,66 @@ pub(crate) struct Notes {
     found: Mutex<Found>,
     /// Where annotations go, if these are those of a part of the query only.
     whole: Option<Arc<Notes>>,
+    /// Whether the part has steps of its own.
+    has_other_steps: bool,
     has_any: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Found {
-    entries: Vec<Entry>,
+    entries: Vec<Noted>,
     by_text: HashMap<String, usize>,
 }
 
-#[derive(Debug)]
-struct Entry {
+/// An annotation that came up.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noted {
     /// Where it points to in the query.
     start: usize,
     text: String,
+    /// ` (line:column)`; empty where the query's text is not known.
     position: String,
     is_warning: bool,
-    detail: Option<Monotonicity>,
+    /// What was counted.
+    pub(crate) detail: Option<Monotonicity>,
+    /// When it came up.
+    pub(crate) steps: NoteSteps,
+}
+
+/// At which steps of the query an annotation came up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum NoteSteps {
+    /// At every step.
+    All,
+    /// At these two, and neither before nor behind them.
+    Between(usize, usize),
+    /// At some step.
+    #[default]
+    Unknown,
+}
+
+impl NoteSteps {
+    fn merge(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::Between(first, last), Self::Between(from, to)) => {
+                Self::Between(first.min(from), last.max(to))
+            }
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+        }
+    }
+}
+
+impl Noted {
+    /// Whether both say the same of the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.start == other.start && self.text == other.text && self.position == other.position
+    }
+
+    /// About how much memory it takes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len() + self.position.len()
+    }
 }
 
 impl Notes {
@@ -90,6 +154,14 @@ impl Notes {
         }
     }
 
+    /// As [`Notes::of_part`], for a part that is evaluated at other steps than the query.
+    pub(crate) fn of_other_steps(whole: &Arc<Self>) -> Self {
+        Self {
+            has_other_steps: true,
+            ..Self::of_part(whole)
+        }
+    }
+
     /// Whether anything was added.
     pub(crate) fn has_any(&self) -> bool {
         self.has_any.load(Ordering::Acquire)
@@ -97,9 +169,18 @@ impl Notes {
 
     /// Adds an annotation unless it is already there. One that counts is merged with its equal.
     pub(crate) fn add(&self, annotation: &Annotation<'_>, pos: PosRange) {
+        self.add_at(annotation, pos, NoteSteps::Unknown);
+    }
+
+    /// As [`Notes::add`], where it is known at which steps it came up.
+    pub(crate) fn add_at(&self, annotation: &Annotation<'_>, pos: PosRange, steps: NoteSteps) {
         self.has_any.store(true, Ordering::Release);
         if let Some(whole) = &self.whole {
-            return whole.add(annotation, pos);
+            let steps = match (self.has_other_steps, steps) {
+                (true, NoteSteps::Between(..)) => NoteSteps::Unknown,
+                (_, steps) => steps,
+            };
+            return whole.add_at(annotation, pos, steps);
         }
         let (text, position) = (annotation.text(), self.position(pos));
         let key = format!("{text}{position}");
@@ -107,17 +188,19 @@ impl Notes {
         let Found { entries, by_text } = &mut *found;
         match by_text.get(&key) {
             Some(index) => {
-                let old = &mut entries[*index].detail;
-                *old = Monotonicity::merge(*old, annotation.detail());
+                let old = &mut entries[*index];
+                old.detail = Monotonicity::merge(old.detail, annotation.detail());
+                old.steps = old.steps.merge(steps);
             }
             None => {
                 by_text.insert(key, entries.len());
-                entries.push(Entry {
+                entries.push(Noted {
                     start: pos.start,
                     text,
                     position,
                     is_warning: annotation.is_warning(),
                     detail: annotation.detail(),
+                    steps,
                 });
             }
         }
@@ -141,31 +224,9 @@ impl Notes {
         format!(" ({})", line_and_column(&self.query, pos.start))
     }
 
-    /// What was collected, in order of positions and texts: threads may have come in any order.
-    pub(crate) fn take(&self) -> Annotations {
-        let mut found = std::mem::take(&mut *self.found.lock());
-        found
-            .entries
-            .sort_by(|a, b| (a.start, &a.text).cmp(&(b.start, &b.text)));
-        let mut annotations = Annotations::default();
-        for entry in found.entries {
-            let detail = entry
-                .detail
-                .map(|detail| detail.to_string())
-                .unwrap_or_default();
-            let line = if self.query.is_empty() {
-                entry.text
-            } else {
-                format!("{}{detail}{}", entry.text, entry.position)
-            };
-            let lines = if entry.is_warning {
-                &mut annotations.warnings
-            } else {
-                &mut annotations.infos
-            };
-            lines.push(line);
-        }
-        annotations
+    /// What was collected.
+    pub(crate) fn take(&self) -> Vec<Noted> {
+        std::mem::take(&mut *self.found.lock()).entries
     }
 }
 
@@ -180,7 +241,7 @@ mod tests {
             notes.add(&Annotation::InvalidQuantile(2.0), PosRange::new(15, 16));
         }
         notes.add(&Annotation::PossibleNonCounter("x"), PosRange::new(0, 1));
-        let annotations = notes.take();
+        let annotations = Annotations::of(notes.take());
         assert_eq!(
             annotations.warnings,
             ["PromQL warning: quantile value should be between 0 and 1, got 2 (2:12)"]
@@ -207,7 +268,7 @@ mod tests {
                 PosRange::new(24, 25),
             );
         }
-        let infos = notes.take().infos;
+        let infos = Annotations::of(notes.take()).infos;
         assert_eq!(infos.len(), 1);
         assert!(
             infos[0].ends_with(
@@ -223,7 +284,7 @@ mod tests {
     fn without_a_query_there_are_no_positions() {
         let notes = Notes::new("");
         notes.add(&Annotation::SortInRangeQuery, PosRange::new(0, 4));
-        assert!(notes.take().warnings[0].ends_with("ordered by labels"));
+        assert!(Annotations::of(notes.take()).warnings[0].ends_with("ordered by labels"));
     }
 
     #[test]

@@ -11,14 +11,16 @@ use model::{PromDuration, Timestamp};
 use promql_syntax::{Expr, ParserOptions, parse_expr};
 use storage::Queryable;
 
-use crate::annotations::{Annotations, Notes};
+use crate::annotations::Notes;
+use crate::cache::{self, Evaluated, ResultCache};
 use crate::error::EngineError;
 use crate::explain::{Analysis, PlanTrace};
 use crate::limits::{Limits, Reservation, StopCheck};
 use crate::operators::{BuildContext, Meter, NameRemoval, Shared, TypeLabels};
 use crate::optimise::{Optimiser, optimise};
 use crate::plan::{
-    Plan, PlanOptions, QueryTimes, build, mark_pipelines, number_nodes, resolve_ranges, too_deep,
+    Plan, PlanOptions, QueryTimes, ReadSpans, build, mark_pipelines, number_nodes, resolve_ranges,
+    too_deep,
 };
 use crate::result::{QueryResult, QueryStats, Value};
 use trace::Tracer;
@@ -47,6 +49,9 @@ pub struct EngineOptions {
     pub optimiser: Optimiser,
     /// Whether samples are counted for every step when a query asks for it.
     pub per_step_stats: bool,
+    /// Where values of range queries are kept. The engine then has to be used with one storage
+    /// engine only. Results are the same.
+    pub result_cache: Option<Arc<ResultCache>>,
     /// What the parser accepts.
     pub parser: ParserOptions,
 }
@@ -65,6 +70,7 @@ impl Default for EngineOptions {
             workers: None,
             optimiser: Optimiser::On,
             per_step_stats: false,
+            result_cache: None,
             parser: ParserOptions::default(),
         }
     }
@@ -81,6 +87,18 @@ pub struct QueryContext {
     pub memory: Option<Arc<MemoryShare>>,
     /// Whether samples are counted for every step, if [`EngineOptions::per_step_stats`] allows it.
     pub per_step_stats: bool,
+    /// Whether values may come from [`EngineOptions::result_cache`].
+    pub cache: CacheUse,
+}
+
+/// Whether a range query uses the cache of results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CacheUse {
+    /// It does, where it can. Its statistics are of what was evaluated.
+    #[default]
+    Allowed,
+    /// All is evaluated, so that statistics are of the whole query.
+    Bypassed,
 }
 
 /// A parsed query with its text, which messages refer to.
@@ -193,7 +211,8 @@ impl Engine {
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
         let times = times_of(EvaluationTimes::Instant(at))?;
-        self.run(storage, query, times, context)
+        let evaluated = self.run(storage, query, times, context)?;
+        Ok(evaluated.into_result())
     }
 
     /// Evaluates a query at all steps of a range of time.
@@ -232,7 +251,21 @@ impl Engine {
         context: QueryContext,
     ) -> Result<QueryResult, EngineError> {
         let times = times_of(EvaluationTimes::Range(range))?;
-        self.run(storage, query, times, context)
+        let request = cache::Request {
+            engine: self,
+            storage,
+            query,
+            times,
+        };
+        match &self.options.result_cache {
+            Some(cache) if context.cache == CacheUse::Allowed => {
+                cache::run(cache, request, context)
+            }
+            _ => {
+                let evaluated = self.run(storage, query, times, context)?;
+                Ok(evaluated.into_result())
+            }
+        }
     }
 
     /// The plan of a query, before and after each rule; `None` when there is no step to evaluate.
@@ -269,7 +302,7 @@ impl Engine {
         let mut tracer = Tracer::default();
         let Some(mut plan) = self.plan(query, times, &context, Some(&mut tracer))? else {
             return Ok(Analysis {
-                result: no_steps(),
+                result: no_steps().into_result(),
                 trace: None,
             });
         };
@@ -280,7 +313,7 @@ impl Engine {
             times,
             meter: Some(meter.clone()),
         };
-        let result = self.run_plan(storage, run, context)?;
+        let result = self.run_plan(storage, run, context)?.into_result();
         let trace = tracer.finish(&plan, &|node| Some(meter.usage(node)));
         Ok(Analysis { result, trace })
     }
@@ -295,10 +328,7 @@ impl Engine {
     ) -> Result<Option<Plan>, EngineError> {
         let options = PlanOptions {
             times,
-            lookback: context
-                .lookback_delta
-                .filter(|lookback| *lookback > PromDuration::ZERO)
-                .unwrap_or(self.options.lookback_delta),
+            lookback: self.lookback(context),
             default_subquery_step: self.options.default_subquery_step,
             max_depth: stack::MAX_DEPTH,
         };
@@ -320,13 +350,21 @@ impl Engine {
         Ok(Some(plan))
     }
 
-    fn run(
+    /// How old samples may be for an instant selector.
+    pub(crate) fn lookback(&self, context: &QueryContext) -> PromDuration {
+        context
+            .lookback_delta
+            .filter(|lookback| *lookback > PromDuration::ZERO)
+            .unwrap_or(self.options.lookback_delta)
+    }
+
+    pub(crate) fn run(
         &self,
         storage: &dyn Queryable,
         query: &ParsedQuery,
         times: QueryTimes,
         context: QueryContext,
-    ) -> Result<QueryResult, EngineError> {
+    ) -> Result<Evaluated, EngineError> {
         if refuse_deeper(query, stack::MAX_DEPTH)? > stack::ORDINARY_DEPTH {
             return stack::on_large_stack(|| self.run_here(storage, query, times, context));
         }
@@ -339,7 +377,7 @@ impl Engine {
         query: &ParsedQuery,
         times: QueryTimes,
         context: QueryContext,
-    ) -> Result<QueryResult, EngineError> {
+    ) -> Result<Evaluated, EngineError> {
         let Some(plan) = self.plan(query, times, &context, None)? else {
             return Ok(no_steps());
         };
@@ -357,7 +395,7 @@ impl Engine {
         storage: &dyn Queryable,
         run: Run<'_>,
         context: QueryContext,
-    ) -> Result<QueryResult, EngineError> {
+    ) -> Result<Evaluated, EngineError> {
         let mut limits = Limits::new(
             self.options.max_query_bytes,
             self.options.max_samples,
@@ -385,11 +423,13 @@ impl Engine {
             build_context.help(workers.clone());
         }
         let value = collect::collect(run.plan, run.times, &shared, &mut build_context)?;
-        Ok(QueryResult {
+        Ok(Evaluated {
             value,
-            annotations: shared.notes.take(),
+            notes: shared.notes.take(),
             stats: shared.limits.stats(),
             step_stats: shared.limits.step_stats(),
+            spans: ReadSpans::of(run.plan),
+            saw_histograms: shared.limits.saw_histograms(),
         })
     }
 }
@@ -412,12 +452,14 @@ fn refuse_deeper(query: &ParsedQuery, most: usize) -> Result<usize, EngineError>
 }
 
 /// The result of a range query that ends before it starts.
-fn no_steps() -> QueryResult {
-    QueryResult {
+fn no_steps() -> Evaluated {
+    Evaluated {
         value: Value::Matrix(Vec::new()),
-        annotations: Annotations::default(),
+        notes: Vec::new(),
         stats: QueryStats::default(),
         step_stats: None,
+        spans: ReadSpans::default(),
+        saw_histograms: false,
     }
 }
 

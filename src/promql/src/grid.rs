@@ -63,6 +63,11 @@ impl Grid {
         self.start_ms
     }
 
+    /// The last instant.
+    pub(crate) fn last_ms(&self) -> i64 {
+        self.at(self.count.saturating_sub(1))
+    }
+
     /// The instant number `index`.
     pub(crate) fn at(&self, index: usize) -> i64 {
         let index = i64::try_from(index).unwrap_or(i64::MAX);

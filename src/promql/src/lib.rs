@@ -2,6 +2,7 @@
 //! through the contracts of `storage` alone, and never reads a clock: times are arguments.
 
 pub mod annotations;
+mod cache;
 mod calendar;
 mod engine;
 pub mod error;
@@ -19,7 +20,10 @@ mod slice;
 use model::kahan;
 
 pub use annotations::Annotations;
-pub use engine::{Engine, EngineOptions, EvaluationTimes, ParsedQuery, QueryContext, QueryRange};
+pub use cache::ResultCache;
+pub use engine::{
+    CacheUse, Engine, EngineOptions, EvaluationTimes, ParsedQuery, QueryContext, QueryRange,
+};
 pub use error::{EngineError, FunctionError, ParameterError};
 pub use explain::{Analysis, OperatorUsage, PlanSteps, PlanTrace, PlanTree, RuleTrace};
 pub use limits::{StopCheck, StopReason};

@@ -4,7 +4,7 @@
 mod steps;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base::MemoryShare;
 
@@ -52,6 +52,7 @@ pub(crate) struct Limits {
     peak_samples: AtomicU64,
     queryable_samples: AtomicU64,
     samples_read: AtomicU64,
+    saw_histograms: AtomicBool,
     steps: Option<StepCounts>,
 }
 
@@ -68,6 +69,7 @@ impl Limits {
             peak_samples: AtomicU64::new(0),
             queryable_samples: AtomicU64::new(0),
             samples_read: AtomicU64::new(0),
+            saw_histograms: AtomicBool::new(false),
             steps: None,
         }
     }
@@ -123,6 +125,16 @@ impl Limits {
     pub(crate) fn count_read(&self, samples: usize) {
         self.samples_read
             .fetch_add(wide(samples), Ordering::Relaxed);
+    }
+
+    /// Notes that native histograms were read.
+    pub(crate) fn note_histograms(&self) {
+        self.saw_histograms.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether native histograms were read.
+    pub(crate) fn saw_histograms(&self) -> bool {
+        self.saw_histograms.load(Ordering::Relaxed)
     }
 
     /// Counts samples that took part, once for every step.

@@ -44,7 +44,7 @@ use crate::slice::SeriesSlice;
 pub(crate) const SERIES_PER_CHECK: usize = 64;
 
 /// When operations that drop the metric's name do so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NameRemoval {
     /// At once.
     Immediate,
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
 }
 
 /// Whether the labels `__type__` and `__unit__` carry metadata.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TypeLabels {
     /// They are ordinary labels where a metric's kind is concerned.
     Ignored,

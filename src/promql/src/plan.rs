@@ -7,6 +7,7 @@ mod duration;
 mod info;
 mod pipelines;
 mod ranges;
+mod spans;
 mod statistics;
 
 use model::{Matcher, PromDuration, TimeRange};
@@ -16,6 +17,7 @@ use promql_syntax::functions::Function;
 pub(crate) use build::{build, too_deep};
 pub(crate) use pipelines::{Pipeline, mark_pipelines};
 pub(crate) use ranges::resolve_ranges;
+pub(crate) use spans::ReadSpans;
 
 use crate::grid::Grid;
 

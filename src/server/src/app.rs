@@ -14,7 +14,7 @@ use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, PoolError, SharedClock, Shutdown, SystemStopwatch, TaskGroup};
 use config::{Config, ConfigError};
 use model::{Matcher, PromDuration, TimeRange};
-use promql::{Engine, EngineOptions};
+use promql::{Engine, EngineOptions, ResultCache};
 use storage::{Maintenance, SnapshotHead, StorageError};
 use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
 
@@ -384,7 +384,13 @@ fn parts(
         0 | 1 => None,
         threads => Some(start_pool("query-help", threads - 1)?),
     };
+    let query_memory = MemoryBudget::new(own.memory.queries);
+    let result_cache = (own.memory.result_cache > 0).then(|| {
+        let cache = ResultCache::new(own.memory.result_cache);
+        Arc::new(cache.within(&query_memory).measured(registry))
+    });
     let mut engine = EngineOptions {
+        result_cache,
         lookback_delta: options.lookback_delta,
         max_samples: options.query_max_samples,
         max_query_bytes: own.memory.query,
@@ -400,7 +406,7 @@ fn parts(
         control: Arc::new(own.control),
         query_pool: start_pool("query", host::processors())?,
         ingest_pool: own.ingest_pool,
-        query_memory: MemoryBudget::new(own.memory.queries),
+        query_memory,
         active_queries: ActiveQueries::new(),
         query_log: own.query_log,
         clock: Arc::clone(clock),

@@ -55,6 +55,8 @@ pub struct Options {
     pub query_max_memory: u64,
     /// Most bytes that all queries may hold; 0 for what the limit leaves.
     pub query_max_total_memory: u64,
+    /// Most bytes of cached results; 0 for no cache.
+    pub query_result_cache: u64,
     /// How old the newest sample of a series may be.
     pub lookback_delta: PromDuration,
     /// What is turned on beyond the defaults.
@@ -155,6 +157,7 @@ impl Reader {
             memory_limit: self.size("memory.limit")?,
             query_max_memory: self.size("query.max-memory-per-query")?,
             query_max_total_memory: self.size("query.max-total-memory")?,
+            query_result_cache: self.size("query.result-cache-bytes")?,
             features: Features::parse(&self.texts("enable-feature")),
             lookback_delta: self.duration("query.lookback-delta")?,
             log_level: LogLevel::from_flag(&self.text("log.level").unwrap_or_default()),

@@ -34,6 +34,8 @@ pub(crate) struct MemoryPlan {
     pub(crate) queries: u64,
     /// One query.
     pub(crate) query: u64,
+    /// Cached results, out of what queries may take.
+    pub(crate) result_cache: u64,
     /// Whether somebody has said what queries may take: then the head takes nothing of it.
     are_queries_fixed: bool,
 }
@@ -41,11 +43,17 @@ pub(crate) struct MemoryPlan {
 impl MemoryPlan {
     /// The plan that the flags ask for.
     pub(crate) fn new(options: &Options) -> Self {
-        Self::of(
+        let plan = Self::of(
             host::memory_bytes(),
             options.memory_limit,
             (options.query_max_total_memory, options.query_max_memory),
-        )
+        );
+        // Running queries have as much left even where the head has taken all it may.
+        let most = plan.left_to_queries(u64::MAX) / 2;
+        Self {
+            result_cache: options.query_result_cache.min(most),
+            ..plan
+        }
     }
 
     /// `given` and both numbers of `queries`, for all and for one, may be 0 for the default.
@@ -62,6 +70,7 @@ impl MemoryPlan {
             memtables,
             queries: queries.0,
             query: 0,
+            result_cache: 0,
             are_queries_fixed: queries.0 > 0,
         };
         let total = plan.left_to_queries(0);

@@ -88,10 +88,7 @@ pub const CHECKS: &[(&str, Check)] = &[
         "series are read in any order",
         read::series_are_read_in_any_order,
     ),
-    (
-        "writes change the generation",
-        read::writes_change_the_generation,
-    ),
+    ("changes are told with their times", read::changes_are_told),
 ];
 
 /// Checks of native histograms and start timestamps, by name.

@@ -2,6 +2,7 @@
 //! in-memory engine for tests and tools. Names no engine and touches no disk.
 
 pub mod append;
+pub mod changes;
 pub mod contract;
 pub mod error;
 pub mod maintenance;
@@ -16,6 +17,7 @@ pub use append::{
     AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
     HistogramSample, OutOfOrder, PendingAppend, Rejected, Sample, SeriesKey, SeriesRef,
 };
+pub use changes::ChangeLog;
 pub use error::{AppendError, StorageError};
 pub use maintenance::{Maintenance, SnapshotHead};
 pub use memory::{MemoryChunks, MemoryStorage};

@@ -19,13 +19,14 @@ use crate::append::{
     AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability, OutOfOrder,
     PendingAppend, Rejected, SeriesKey, SeriesRef,
 };
+use crate::changes::ChangeLog;
 use crate::error::{AppendError, StorageError};
 use crate::read::{Querier, Queryable, WriteGeneration};
 use crate::state::StateEntry;
 use series::{Late, MemorySeries};
 use view::MemoryQuerier;
 
-/// Length of the ranges of time that have a write generation of their own: two hours.
+/// Length of the ranges of time whose changes are told apart: two hours.
 const PARTITION_MS: i64 = 2 * 3_600_000;
 
 /// How an engine in memory cuts its series into chunks.
@@ -49,9 +50,10 @@ impl Default for MemoryChunks {
 
 /// Samples and state in memory. Readers see the moment they were opened at: series are shared and
 /// copied on write.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStorage {
     data: RwLock<Data>,
+    changes: Mutex<ChangeLog>,
     state: Mutex<BTreeMap<String, Namespace>>,
 }
 
@@ -64,14 +66,16 @@ struct Data {
     chunks: MemoryChunks,
     series: Vec<Arc<MemorySeries>>,
     by_labels: HashMap<Labels, usize>,
-    /// Last write to each partition, by its number. Generations only grow, so the largest one of a
-    /// range changes with every write inside.
-    generations: BTreeMap<i64, u64>,
-    generation: u64,
     /// How far behind the newest sample a sample may be; zero takes nothing out of order.
     window: PromDuration,
     /// Newest time of all samples.
     newest: Option<Timestamp>,
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self::with_chunks(MemoryChunks::default())
+    }
 }
 
 impl MemoryStorage {
@@ -90,7 +94,8 @@ impl MemoryStorage {
         };
         Self {
             data: RwLock::new(data),
-            ..Self::default()
+            changes: Mutex::new(ChangeLog::new(PARTITION_MS)),
+            state: Mutex::default(),
         }
     }
 
@@ -102,15 +107,11 @@ impl MemoryStorage {
     /// Removes all samples and series; state stays. References from before become invalid.
     pub fn clear(&self) {
         let mut data = self.data.write();
-        let touched: Vec<i64> = data.generations.keys().copied().collect();
         data.series.clear();
         data.by_labels.clear();
         data.newest = None;
-        data.generation += 1;
-        let generation = data.generation;
-        for partition in touched {
-            data.generations.insert(partition, generation);
-        }
+        drop(data);
+        self.changes.lock().record(TimeRange::ALL);
     }
 
     fn entries(&self, namespace: &str, prefix: &[u8]) -> Vec<StateEntry> {
@@ -135,14 +136,24 @@ impl Appender for MemoryStorage {
     ) -> Result<PendingAppend, AppendError> {
         let mut data = self.data.write();
         let mut changed = data.clone();
-        changed.generation += 1;
+        let mut times = None;
         let mut outcome = AppendOutcome::default();
         let late = data.late(request.out_of_order);
         for series in &request.series {
             let reference = changed.append_series((request, late), series, policy, &mut outcome)?;
+            for point in request.points(series) {
+                let at = TimeRange::new(point.timestamp, point.timestamp);
+                times = Some(times.map_or(at, |times: TimeRange| {
+                    TimeRange::new(times.start.min(at.start), times.end.max(at.end))
+                }));
+            }
             outcome.refs.push(reference);
         }
         *data = changed;
+        drop(data);
+        if let Some(times) = times {
+            self.changes.lock().record(times);
+        }
         Ok(PendingAppend::ready(outcome))
     }
 }
@@ -160,20 +171,12 @@ impl Queryable for MemoryStorage {
         Ok(Box::new(MemoryQuerier::new(series, range)))
     }
 
-    fn write_generation(&self, range: TimeRange) -> WriteGeneration {
-        if range.start > range.end {
-            return WriteGeneration(0);
-        }
-        let partitions =
-            partition_of(range.start.as_millis())..=partition_of(range.end.as_millis());
-        let data = self.data.read();
-        WriteGeneration(
-            data.generations
-                .range(partitions)
-                .map(|(_, last)| *last)
-                .max()
-                .unwrap_or(0),
-        )
+    fn write_generation(&self) -> WriteGeneration {
+        self.changes.lock().generation()
+    }
+
+    fn first_change(&self, since: WriteGeneration, range: TimeRange) -> Option<Timestamp> {
+        self.changes.lock().first_change(since, range)
     }
 }
 
@@ -196,23 +199,12 @@ impl Data {
                 Ok(()) => {
                     self.newest = self.newest.max(Some(point.timestamp));
                     outcome.appended += 1;
-                    let partition = partition_of(point.timestamp.as_millis());
-                    self.generations.insert(partition, self.generation);
                 }
                 Err(refused) if policy == AppendPolicy::RollBack => return Err(refused),
                 Err(refused) => count_rejected(&refused, &mut outcome.rejected),
             }
         }
         Ok(Some(SeriesRef::new(index as u64)))
-    }
-
-    /// All partitions have a new generation.
-    fn touch_all(&mut self) {
-        self.generation += 1;
-        let generation = self.generation;
-        for last in self.generations.values_mut() {
-            *last = generation;
-        }
     }
 
     /// What holds for a request that begins now. Source: upstream `tsdb/head_append.go`.
@@ -271,10 +263,6 @@ fn count_rejected(refused: &AppendError, rejected: &mut Rejected) {
         AppendError::HistogramTooLarge { .. } => rejected.too_large += 1,
         _ => rejected.out_of_order += 1,
     }
-}
-
-fn partition_of(millis: i64) -> i64 {
-    millis.div_euclid(PARTITION_MS)
 }
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ pub struct SelectHints {
     pub window: PromDuration,
 }
 
-/// A number that changes whenever samples inside a range of time may have changed. Equal
-/// generations promise equal answers.
+/// Numbers what an engine holds: it grows whenever samples are added or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WriteGeneration(pub u64);
 
@@ -30,8 +29,14 @@ pub trait Queryable: Send + Sync {
     /// The engine cannot serve reads.
     fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError>;
 
-    /// The write generation of everything that overlaps `range`.
-    fn write_generation(&self, range: TimeRange) -> WriteGeneration;
+    /// The present write generation. A view that is opened later holds every change up to it.
+    fn write_generation(&self) -> WriteGeneration;
+
+    /// The earliest time inside `range` at which samples may have been added or removed after
+    /// `since` was the write generation; `None` promises that every view of `range` opened since then
+    /// gives the same answers. Samples that are written in order of time leave what is older
+    /// unchanged; late ones, deletions and retention change what they touch.
+    fn first_change(&self, since: WriteGeneration, range: TimeRange) -> Option<Timestamp>;
 }
 
 /// A view of an engine over the range of time it was opened for. CPU-bound: use it off the async
@@ -147,7 +152,9 @@ pub struct ChunkSummary {
     pub last: Timestamp,
     /// How many samples it holds.
     pub samples: u32,
-    /// Facts about its values, where the engine keeps them; never of a chunk with histograms.
+    /// Facts about its values, where the engine keeps them; never of a chunk with histograms. They
+    /// are of exactly the samples that decoding gives a view of all times: an engine tells none of a
+    /// chunk that is merged with another one or of which samples are deleted.
     pub values: Option<ValueSummary>,
 }
 

@@ -1,6 +1,6 @@
 //! The engine as a whole: opening, its threads, upkeep, closing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -13,7 +13,7 @@ use kv::Kv;
 use model::{TimeRange, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use storage::state::StateEntry;
-use storage::{HeadStatus, StateChange, StateError, StateStore, StatusSource, WriteGeneration};
+use storage::{ChangeLog, HeadStatus, StateChange, StateError, StateStore, StatusSource};
 
 use crate::catalog::Catalog;
 use crate::cold::Cold;
@@ -25,7 +25,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::options::{Background, TsdbOptions};
 use crate::order::OrderWindow;
-use crate::partition::Partition;
+use crate::partition::{PARTITION_MS, Partition};
 use crate::replay::{ReplayGate, Unreplayed};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
@@ -60,7 +60,7 @@ pub(crate) struct Engine {
     pub(crate) upkeep: Mutex<UpkeepState>,
     /// Closed until the log is replayed.
     pub(crate) replayed: ReplayGate,
-    generations: Mutex<Generations>,
+    pub(crate) changes: Mutex<ChangeLog>,
     restored_ids: AtomicU32,
     removed_below: AtomicU32,
     wake_upkeep: Mutex<Option<SyncSender<()>>>,
@@ -78,14 +78,6 @@ pub(crate) struct UpkeepState {
     pub(crate) commit_times: VecDeque<(u64, Timestamp)>,
     pub(crate) replay_from: u64,
     pub(crate) next_seal: u64,
-}
-
-#[derive(Debug, Default)]
-struct Generations {
-    newest: u64,
-    by_partition: HashMap<Partition, u64>,
-    /// Bumped by what touches more than single partitions.
-    all: u64,
 }
 
 /// Numbers about the head.
@@ -142,7 +134,7 @@ impl Tsdb {
             committer: Committer::default(),
             upkeep: Mutex::default(),
             replayed: ReplayGate::default(),
-            generations: Mutex::default(),
+            changes: Mutex::new(ChangeLog::new(PARTITION_MS)),
             restored_ids: AtomicU32::new(0),
             removed_below: AtomicU32::new(0),
             wake_upkeep: Mutex::new(None),
@@ -304,21 +296,22 @@ impl Engine {
                 self.request_upkeep();
             }
         }
-        let mut generations = self.generations.lock();
-        generations.newest += 1;
-        let mut last = None;
-        let mut newest_ms = i64::MIN;
+        let mut times: Option<(i64, i64)> = None;
         for row in rows {
-            newest_ms = newest_ms.max(row.timestamp_ms);
-            let partition = Partition::nearest(Timestamp::from_millis(row.timestamp_ms));
-            if last != Some(partition) {
-                let newest = generations.newest;
-                generations.by_partition.insert(partition, newest);
-                last = Some(partition);
-            }
+            let at_ms = row.timestamp_ms;
+            let (first, last) = times.unwrap_or((at_ms, at_ms));
+            times = Some((first.min(at_ms), last.max(at_ms)));
         }
-        drop(generations);
-        self.order.note_newest(newest_ms);
+        if let Some((first, last)) = times {
+            let (first, last) = (Timestamp::from_millis(first), Timestamp::from_millis(last));
+            self.note_change(TimeRange::new(first, last));
+            self.order.note_newest(last.as_millis());
+        }
+    }
+
+    /// Remembers that readers see samples of these times added or removed.
+    pub(crate) fn note_change(&self, changed: TimeRange) {
+        self.changes.lock().record(changed);
     }
 
     /// Remembers that series of a refused request may be without samples.
@@ -336,23 +329,6 @@ impl Engine {
             // A full channel means that a round is already due.
             let _due = wake.try_send(());
         }
-    }
-
-    pub(crate) fn generation(&self, range: TimeRange) -> WriteGeneration {
-        let generations = self.generations.lock();
-        let touched = generations
-            .by_partition
-            .iter()
-            .filter(|(partition, _)| partition.range().overlaps(&range))
-            .map(|(_, generation)| *generation);
-        WriteGeneration(touched.max().unwrap_or(0).max(generations.all))
-    }
-
-    /// All generations are new: something was removed.
-    pub(crate) fn bump_all_generations(&self) {
-        let mut generations = self.generations.lock();
-        generations.newest += 1;
-        generations.all = generations.newest;
     }
 
     fn run_upkeep(&self, woken: &Receiver<()>, interval: Duration) {

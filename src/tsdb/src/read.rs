@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chunkenc::{ChunkKind, HistogramChunk, LargeChunk};
-use model::{Matcher, TimeRange};
+use model::{Matcher, TimeRange, Timestamp};
 use roaring::RoaringBitmap;
 use storage::{Columns, Querier, Queryable, SelectHints, SeriesSet, StorageError, WriteGeneration};
 
@@ -28,8 +28,12 @@ impl Queryable for Tsdb {
         }))
     }
 
-    fn write_generation(&self, range: TimeRange) -> WriteGeneration {
-        self.engine().generation(range)
+    fn write_generation(&self) -> WriteGeneration {
+        self.engine().changes.lock().generation()
+    }
+
+    fn first_change(&self, since: WriteGeneration, range: TimeRange) -> Option<Timestamp> {
+        self.engine().changes.lock().first_change(since, range)
     }
 }
 

@@ -28,7 +28,7 @@ impl Engine {
         let dropped = expired
             .into_iter()
             .try_for_each(|partition| self.drop_partition(partition));
-        self.bump_all_generations();
+        self.note_change(TimeRange::new(Timestamp::MIN, cutoff));
         dropped?;
         self.remove_empty_series()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
-use model::TimeRange;
+use model::{TimeRange, Timestamp};
 use parking_lot::Mutex;
 use storage::memory::MemoryStorage;
 use storage::{Querier, Queryable, StorageError, WriteGeneration};
@@ -28,8 +28,12 @@ impl Queryable for Stuck {
         self.data.querier(range)
     }
 
-    fn write_generation(&self, range: TimeRange) -> WriteGeneration {
-        self.data.write_generation(range)
+    fn write_generation(&self) -> WriteGeneration {
+        self.data.write_generation()
+    }
+
+    fn first_change(&self, since: WriteGeneration, range: TimeRange) -> Option<Timestamp> {
+        self.data.first_change(since, range)
     }
 }
 

@@ -116,9 +116,10 @@ fn direct_mean(values: &[f64], samples: usize) -> f64 {
 /// Calls `found` for each filled window: step, positions, and its sum if windows overlap so that it
 /// comes cheap.
 ///
-/// A window is a suffix of the samples before a border and a prefix of those behind it. The sums of
-/// all suffixes are computed when the border is set, the prefix grows with the window; when the
-/// window has left the border behind, a new one is set at its end. So each sample is added twice.
+/// Borders are multiples of the windows' length, so that each window holds one: it is a suffix of the
+/// samples up to the border and a prefix of those behind it. The sums of all suffixes are computed
+/// when the first window of a border comes, the prefix grows with the window. So each sample is added
+/// twice, and a window's sum does not depend on which other windows there are.
 fn each_sum(
     windows: &Windows<'_>,
     suffixes: &mut Vec<KahanSum>,
@@ -132,17 +133,23 @@ fn each_sum(
         return;
     }
     // `suffixes[index]` is the sum of `values[base + index..border]`.
-    let (mut base, mut border, mut behind) = (0, 0, 0);
+    let (mut base, mut behind) = (0, 0);
+    let mut border_ms = None;
     let mut prefix = KahanSum::EMPTY;
     suffixes.clear();
     for (step, first, end) in windows.filled() {
-        if first >= border {
-            (base, border, behind) = (first, end, end);
+        let right_ms = windows.reference.at(step);
+        let next_ms = right_ms.saturating_sub(right_ms.rem_euclid(windows.range_ms));
+        if border_ms != Some(next_ms) {
+            border_ms = Some(next_ms);
+            let border =
+                first + windows.timestamps[first..end].partition_point(|at| *at <= next_ms);
+            (base, behind) = (first, border);
             prefix = KahanSum::EMPTY;
             suffixes.clear();
-            suffixes.resize(end - first, KahanSum::EMPTY);
+            suffixes.resize(border - first, KahanSum::EMPTY);
             let mut suffix = KahanSum::EMPTY;
-            for index in (first..end).rev() {
+            for index in (first..border).rev() {
                 suffix.add(values[index]);
                 suffixes[index - first] = suffix;
             }
@@ -151,7 +158,11 @@ fn each_sum(
             prefix.add(*value);
         }
         behind = end;
-        let mut sum = suffixes[first - base];
+        // A window may begin behind all samples up to its border.
+        let mut sum = suffixes
+            .get(first - base)
+            .copied()
+            .unwrap_or(KahanSum::EMPTY);
         sum.merge(prefix);
         found((step, first, end), Some(sum));
     }

@@ -106,16 +106,15 @@ impl<'a> Windows<'a> {
         self.reference.at(step).saturating_sub(self.range_ms)
     }
 
-    /// How many positions all windows hold together.
-    pub(crate) fn total(&self) -> usize {
-        self.bounds.iter().map(|(first, end)| end - first).sum()
-    }
-
-    /// Whether windows overlap so much that looking at each sample once per window is dear.
+    /// Whether windows overlap so much that looking at each sample once per window is dear. Depends
+    /// on the query alone, so that what a window gives does not depend on which others there are.
     pub(crate) fn overlap(&self) -> bool {
         /// From here on the bookkeeping of sliding windows costs less than it saves.
-        const OVERLAP: usize = 6;
-        self.total() > self.values.len().saturating_mul(OVERLAP)
+        const OVERLAP: i64 = 6;
+        let step_ms = self.reference.step_ms();
+        // A single instant has a step of one millisecond, a pinned one has none.
+        let has_steps = step_ms > 1 || (step_ms == 1 && self.reference.count() > 1);
+        has_steps && self.range_ms / step_ms > OVERLAP
     }
 
     /// The windows that hold a sample: step, first position, position behind the last.

@@ -136,7 +136,7 @@ pub(crate) fn build(
         NodeKind::Selector(selector) => build_selector((selector, node.pos), grid, context)?,
         NodeKind::StepInvariant(inner) if grid.is_instant() => build(inner, grid, context)?,
         NodeKind::StepInvariant(inner) => {
-            let input = build(inner, Grid::instant(grid.first_ms()), context)?;
+            let input = build_at_other_steps(inner, Grid::instant(grid.first_ms()), context)?;
             Box::new(InvariantOperator::new(input, grid.count()))
         }
         NodeKind::Negate(inner) => {
@@ -162,6 +162,19 @@ pub(crate) fn build(
     context.in_pipeline = is_inner;
     context.metadata_unseen = outer_unseen;
     Ok(finished(operator, node, grid, context))
+}
+
+/// Builds a part that is evaluated at steps of its own.
+fn build_at_other_steps(
+    node: &Node,
+    grid: Grid,
+    context: &mut BuildContext<'_>,
+) -> Result<Box<dyn Operator>, EngineError> {
+    let notes = Arc::new(Notes::of_other_steps(&context.shared.notes));
+    let outer = std::mem::replace(&mut context.shared.notes, notes);
+    let input = build(node, grid, context);
+    context.shared.notes = outer;
+    input
 }
 
 /// The operator measured, and on several threads, where that is wanted.
@@ -308,7 +321,7 @@ pub(crate) fn build_range(
             let Some(inner_grid) = subquery.grid else {
                 return Ok((Box::new(EmptyRange), shape));
             };
-            let input = build(&subquery.expr, inner_grid, context)?;
+            let input = build_at_other_steps(&subquery.expr, inner_grid, context)?;
             let operator = SubqueryOperator::new(input, inner_grid, context.shared.clone());
             (Box::new(operator), shape)
         }

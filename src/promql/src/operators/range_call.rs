@@ -8,7 +8,7 @@ use promql_syntax::ast::{PosRange, WindowEdges};
 use storage::Columns;
 
 use super::{Operator, RangeOperator, RangeSamples, SeriesMeta, Shared, TypeLabels};
-use crate::annotations::Annotation;
+use crate::annotations::{Annotation, NoteSteps};
 use crate::error::EngineError;
 use crate::functions::floats::without_histograms;
 use crate::functions::window::{RangeContext, Scratch, Windows, find_bounds};
@@ -157,7 +157,8 @@ pub(crate) struct RangeCallOperator {
     /// The series' labels, for annotations.
     labels: Arc<[Labels]>,
     next_series: usize,
-    noted_name: Option<String>,
+    /// The metric that was told of last, and at which steps it was.
+    noted: Option<(String, NoteSteps)>,
 }
 
 impl RangeCallOperator {
@@ -180,19 +181,20 @@ impl RangeCallOperator {
             memory,
             labels: Arc::default(),
             next_series: 0,
-            noted_name: None,
+            noted: None,
         }
     }
 
-    /// Tells of a series that has results but does not look like a counter.
-    fn note_non_counter(&mut self, index: usize) {
+    /// Tells of a series that has results at these steps but does not look like a counter.
+    fn note_non_counter(&mut self, index: usize, steps: NoteSteps) {
         let Some(labels) = self.labels.get(index) else {
             return;
         };
         let Some(name) = labels.metric_name() else {
             return;
         };
-        if self.noted_name.as_deref() == Some(name) {
+        let is_noted = |(noted, at): &(String, NoteSteps)| noted == name && *at == steps;
+        if self.noted.as_ref().is_some_and(is_noted) {
             return;
         }
         let annotation = match self.shared.type_and_unit_labels {
@@ -208,9 +210,10 @@ impl RangeCallOperator {
             }
         };
         if let Some(annotation) = annotation {
-            self.shared.notes.add(&annotation, self.reader.shape.pos);
+            let pos = self.reader.shape.pos;
+            self.shared.notes.add_at(&annotation, pos, steps);
             if self.shared.type_and_unit_labels == TypeLabels::Ignored {
-                self.noted_name = Some(name.to_owned());
+                self.noted = Some((name.to_owned(), steps));
             }
         }
     }
@@ -254,8 +257,11 @@ impl Operator for RangeCallOperator {
                 (self.function)(&windows, &mut context, out)?;
             }
         }
-        if self.function_trait == RangeTrait::ForCounters && out.floats().next().is_some() {
-            self.note_non_counter(index);
+        if self.function_trait == RangeTrait::ForCounters
+            && let Some((first, _)) = out.floats().next()
+        {
+            let last = out.floats().last().map_or(first, |(last, _)| last);
+            self.note_non_counter(index, NoteSteps::Between(first, last));
         }
         Ok(())
     }
@@ -273,7 +279,7 @@ impl Operator for RangeCallOperator {
             memory: Reservation::empty(&self.shared.limits),
             labels: Arc::clone(&self.labels),
             next_series: series.start,
-            noted_name: None,
+            noted: None,
         }))
     }
 }

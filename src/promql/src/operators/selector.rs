@@ -137,6 +137,9 @@ impl SeriesReader {
         if !self.shared.use_start_timestamps {
             columns.start_timestamps.clear();
         }
+        if !columns.histograms.is_empty() {
+            self.shared.limits.note_histograms();
+        }
         hints::settle(columns);
         if self.selector.statistics_only {
             let reference = self.reference.later(self.selector.behind_ms);

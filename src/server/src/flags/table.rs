@@ -203,6 +203,15 @@ pub const FLAGS: &[FlagSpec] = &[
                wait before they begin. 0 means what --memory.limit leaves them.",
     },
     FlagSpec {
+        name: "query.result-cache-bytes",
+        kind: FlagKind::Value("SIZE"),
+        default: "64MB",
+        section: QUERIES,
+        help: "Most memory for results of range queries, kept so that a dashboard that moves on \
+               computes its new steps only, out of what all queries may hold together. Answers are \
+               those of a full evaluation. 0 turns it off.",
+    },
+    FlagSpec {
         name: "query.lookback-delta",
         kind: FlagKind::Value("DURATION"),
         default: "5m",

@@ -59,6 +59,7 @@ fn reads_every_kind_of_flag() {
     assert_eq!(options.query_max_samples, 5);
     assert_eq!(options.query_max_memory, 512 << 20);
     assert_eq!(options.query_max_total_memory, 0);
+    assert_eq!(options.query_result_cache, 64 << 20);
     let value = |name: &str| {
         options
             .flags

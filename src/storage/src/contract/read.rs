@@ -1,6 +1,6 @@
 //! Checks of the reading side.
 
-use model::{MatchOp, Matcher, stale_nan};
+use model::{MatchOp, Matcher, Timestamp, stale_nan};
 
 use super::fixture::{Fixture, Point, Violation, expect_equal, expect_that, labels, matcher};
 use crate::read::{ChunkSummary, Columns, SelectHints, SeriesSet};
@@ -424,27 +424,35 @@ pub(super) fn series_are_read_in_any_order(fixture: &Fixture<'_>) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn writes_change_the_generation(fixture: &Fixture<'_>) -> Result<(), Violation> {
+pub(super) fn changes_are_told(fixture: &Fixture<'_>) -> Result<(), Violation> {
+    let queryable = fixture.queryable;
     let range = fixture.range(0, 600_000);
-    let generation = || fixture.queryable.write_generation(range);
-    let empty = generation();
-    expect_equal("generation without writes", generation(), empty)?;
+    let at = |offset: i64| fixture.range(offset, offset).start;
+    let empty = queryable.write_generation();
     fixture.append(&[("m", &[(300_000, 1.0)])])?;
-    let first = generation();
-    expect_that("after the first write", differs(first, empty))?;
+    let told = queryable.first_change(empty, range);
+    expect_that("after the first write", not_after(told, at(300_000)))?;
+    let first = queryable.write_generation();
     fixture.read_metric("m")?;
-    expect_equal("generation after a read", generation(), first)?;
+    expect_equal("after a read", queryable.first_change(first, range), None)?;
     fixture.append(&[("m", &[(400_000, 1.0)])])?;
-    expect_that("after a second write", differs(generation(), first))?;
-    let second = generation();
+    let told = queryable.first_change(first, range);
+    expect_that("after a second write", not_after(told, at(400_000)))?;
+    let older = queryable.first_change(first, fixture.range(0, 390_000));
+    expect_equal("before the second write", older, None)?;
+    let second = queryable.write_generation();
     fixture.append(&[("other", &[(0, 1.0)])])?;
-    expect_that("after a new series", differs(generation(), second))
+    let told = queryable.first_change(second, fixture.range(-10, 600_000));
+    expect_that("after a new series", not_after(told, at(0)))?;
+    let before = queryable.first_change(second, fixture.range(0, 0));
+    expect_equal("at its only sample", before, Some(at(0)))
 }
 
-fn differs<T: PartialEq + std::fmt::Debug>(now: T, before: T) -> Result<(), String> {
-    if now == before {
-        Err(format!("still {now:?}"))
-    } else {
-        Ok(())
+fn not_after(told: Option<Timestamp>, changed: Timestamp) -> Result<(), String> {
+    match told {
+        Some(told) if told <= changed => Ok(()),
+        told => Err(format!(
+            "the first change is at {told:?}, not by {changed:?}"
+        )),
     }
 }

@@ -19,7 +19,8 @@ impl Maintenance for MemoryStorage {
                 Arc::make_mut(series).delete(range);
             }
         }
-        data.touch_all();
+        drop(data);
+        self.changes.lock().record(range);
         Ok(())
     }
 
@@ -28,7 +29,8 @@ impl Maintenance for MemoryStorage {
         for series in &mut data.series {
             Arc::make_mut(series).forget_deleted();
         }
-        data.touch_all();
+        drop(data);
+        self.changes.lock().record(TimeRange::ALL);
         Ok(())
     }
 

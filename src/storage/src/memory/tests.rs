@@ -83,16 +83,17 @@ fn readers_keep_the_moment_they_were_opened_at() {
 }
 
 #[test]
-fn generations_belong_to_ranges_and_grow_when_cleared() {
+fn changes_belong_to_times_and_clearing_is_one() {
     let storage = MemoryStorage::new();
     let near = TimeRange::new(Timestamp::EPOCH, Timestamp::from_millis(1_000));
     append(&storage, 0);
-    let before = storage.write_generation(near);
+    let before = storage.write_generation();
     append(&storage, 10 * PARTITION_MS);
-    assert_eq!(storage.write_generation(near), before);
-    assert_ne!(storage.write_generation(TimeRange::ALL), before);
+    assert_eq!(storage.first_change(before, near), None);
+    let written = Timestamp::from_millis(10 * PARTITION_MS);
+    assert_eq!(storage.first_change(before, TimeRange::ALL), Some(written));
     storage.clear();
-    assert_ne!(storage.write_generation(near), before);
+    assert_eq!(storage.first_change(before, near), Some(near.start));
     assert_eq!(
         storage
             .querier(TimeRange::ALL)

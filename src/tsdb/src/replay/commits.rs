@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::thread::{Scope, ScopedJoinHandle};
 
+use model::TimeRange;
 use roaring::RoaringBitmap;
 use storage::PointValue;
 
@@ -105,7 +106,7 @@ impl Engine {
         }
         self.committer.resume_after(log.next_number() - 1);
         self.reserve_unknown(&tally);
-        self.bump_all_generations();
+        self.note_change(TimeRange::ALL);
         let took = timer.elapsed();
         self.metrics.replay.seconds.set(took.as_secs_f64());
         tracing::info!(

@@ -57,8 +57,12 @@ impl Queryable for Restless {
         self.disturbed(|bench| bench.tsdb.querier(range))
     }
 
-    fn write_generation(&self, range: TimeRange) -> WriteGeneration {
-        self.disturbed(|bench| bench.tsdb.write_generation(range))
+    fn write_generation(&self) -> WriteGeneration {
+        self.disturbed(|bench| bench.tsdb.write_generation())
+    }
+
+    fn first_change(&self, since: WriteGeneration, range: TimeRange) -> Option<Timestamp> {
+        self.disturbed(|bench| bench.tsdb.first_change(since, range))
     }
 }
 

@@ -60,7 +60,7 @@ impl Engine {
         self.kv.write(batch)?;
         self.tombstones.deleted.store(Arc::default());
         drop(next_record);
-        self.bump_all_generations();
+        self.note_change(TimeRange::ALL);
         let _upkeep = self.upkeep.lock();
         self.remove_empty_series()?;
         let took = timer.elapsed().as_secs_f64();

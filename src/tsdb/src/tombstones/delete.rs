@@ -37,7 +37,7 @@ impl Engine {
         groups.iter().for_each(|group| deleted.insert(group));
         self.tombstones.deleted.store(Arc::new(deleted));
         drop(next_record);
-        self.bump_all_generations();
+        self.note_change(range);
         Ok(())
     }
 

@@ -320,6 +320,7 @@ mod tests {
     use model::CounterResetHint;
 
     use super::*;
+    use crate::annotations::Annotations;
 
     fn operator(op: BinaryOp) -> Elementwise {
         Elementwise {
@@ -388,7 +389,7 @@ mod tests {
             assert_eq!(refused, [0, 2]);
         }
         problems.report(&add, &notes);
-        let annotations = notes.take();
+        let annotations = Annotations::of(notes.take());
         assert_eq!(annotations.warnings.len(), 1);
         assert!(annotations.infos.is_empty(), "{:?}", annotations.infos);
     }

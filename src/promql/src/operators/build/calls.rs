@@ -15,7 +15,7 @@ use super::super::selector::Condensation;
 use super::super::sort::{SortKey, SortOperator};
 use super::super::{Operator, RangeOperator, seconds};
 use super::{BuildContext, build, build_range, merged};
-use crate::annotations::Annotation;
+use crate::annotations::{Annotation, NoteSteps};
 use crate::error::EngineError;
 use crate::functions::absent::absent_labels;
 use crate::functions::labels::LabelChange;
@@ -232,10 +232,11 @@ impl Caller<'_, '_> {
 
     fn sorted(&mut self, key: SortKey) -> Built {
         if !self.context.times.is_instant() {
-            self.context
-                .shared
-                .notes
-                .add(&Annotation::SortInRangeQuery, self.pos);
+            self.context.shared.notes.add_at(
+                &Annotation::SortInRangeQuery,
+                self.pos,
+                NoteSteps::All,
+            );
         }
         let input = self.vector(0)?;
         if !self.grid.is_instant() {
