@@ -116,6 +116,11 @@ pub struct StaticConfig {
 pub struct StorageConfig {
     /// How long samples are kept; the flag or its default holds where the file says nothing.
     pub retention_time: Option<PromDuration>,
+    /// Most bytes on disk, 0 for no limit; as for the time.
+    pub retention_size_bytes: Option<u64>,
+    /// Most of the disk that may be taken, in hundredths of a percent, 0 to 10 000; more than 0
+    /// takes the size's place.
+    pub retention_basis_points: Option<u16>,
     /// How far behind the newest sample of all series a sample may be; zero takes none that is
     /// older than others of its series.
     pub out_of_order_time_window: PromDuration,

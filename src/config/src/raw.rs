@@ -126,8 +126,9 @@ yaml_struct! {
     /// `storage.tsdb.retention`.
     RawRetention as "config.plain" {
         time: Scalar<PromDuration>,
+        size: Scalar<Size>,
+        percentage: Scalar<Percentage>,
     }
-    unsupported { size, percentage }
 }
 
 /// A size in bytes.
@@ -139,6 +140,29 @@ impl FromScalar for Size {
 
     fn from_scalar(text: &str) -> Result<Self, String> {
         parse_size(text).map(Self)
+    }
+}
+
+/// A part of a hundred, in hundredths: 0 to 10 000.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Percentage(pub(crate) u16);
+
+impl FromScalar for Percentage {
+    const EXPECTED: &'static str = "a percentage";
+
+    fn from_scalar(text: &str) -> Result<Self, String> {
+        let percent: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+        if !(0.0..=100.0).contains(&percent) {
+            return Err(format!(
+                "storage.tsdb.retention.percentage must be between 0 and 100, not {text}"
+            ));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range was checked above"
+        )]
+        Ok(Self((percent * 100.0).round() as u16))
     }
 }
 

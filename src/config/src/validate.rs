@@ -221,11 +221,11 @@ fn static_config(raw: RawStaticConfig) -> Result<StaticConfig, InvalidConfig> {
 
 fn storage(raw: RawStorage) -> StorageConfig {
     let tsdb = raw.tsdb.unwrap_or_default();
+    let retention = tsdb.retention.unwrap_or_default();
     StorageConfig {
-        retention_time: tsdb
-            .retention
-            .and_then(|retention| retention.time)
-            .map(|time| time.0),
+        retention_time: retention.time.map(|time| time.0),
+        retention_size_bytes: retention.size.map(|size| size.0.0),
+        retention_basis_points: retention.percentage.map(|percentage| percentage.0.0),
         out_of_order_time_window: tsdb
             .out_of_order_time_window
             .map_or(PromDuration::ZERO, |window| window.0),

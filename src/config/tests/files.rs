@@ -95,6 +95,8 @@ fn jobs_inherit_and_override() {
     );
     let retention = PromDuration::parse("30d").ok();
     assert_eq!(config.storage.retention_time, retention);
+    assert_eq!(config.storage.retention_size_bytes, Some(512 << 20));
+    assert_eq!(config.storage.retention_basis_points, Some(2850));
     assert_eq!(
         config.storage.out_of_order_time_window,
         PromDuration::from_secs(600)

@@ -13,7 +13,7 @@ use api::{
 use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, PoolError, SharedClock, Shutdown, SystemStopwatch, TaskGroup};
 use config::{Config, ConfigError};
-use model::{Matcher, PromDuration, TimeRange};
+use model::{Matcher, TimeRange};
 use promql::{Engine, EngineOptions, ResultCache};
 use storage::{Maintenance, SnapshotHead, StorageError};
 use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
@@ -21,13 +21,11 @@ use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
 use crate::control::ServerControl;
 use crate::flags::Options;
 use crate::memory::{self, MemoryPlan};
-use crate::reload::{ApplyError, ConfigSource, Reloader};
+use crate::reload::{ApplyError, ConfigSource, ReloadParts, Reloader};
+use crate::retention::{RetentionFlags, describe};
 use crate::scraping::Scraping;
 use crate::web::{self, Bound};
 use crate::{build, host, process};
-
-/// What is kept when nobody says otherwise. Source: upstream's default.
-const DEFAULT_RETENTION: PromDuration = PromDuration::from_secs(15 * 24 * 3600);
 
 /// Folder of the engine inside the directory of all data.
 pub(crate) const ENGINE_FOLDER: &str = "firewatch";
@@ -103,7 +101,7 @@ pub struct App {
     http: TaskGroup,
     http_stop: Shutdown,
     quit: Shutdown,
-    retention: PromDuration,
+    retention: RetentionFlags,
     memory: MemoryPlan,
     upkeep: TaskGroup,
 }
@@ -120,28 +118,27 @@ impl App {
         };
         let bound = web::bind(&options.listen_addresses).await?;
         let (source, config) = configuration(&options, loaded, &bound)?;
-        let retention = Some(config.storage.retention_time.unwrap_or(options.retention))
-            .filter(|retention| *retention > PromDuration::ZERO)
-            .unwrap_or(DEFAULT_RETENTION);
+        let retention = RetentionFlags::of(&options);
         let registry = Registry::new();
         let scraping = Scraping::new();
         let (ingest_pool, query_log) = (
             start_pool("ingest", host::processors())?,
             QueryLog::new(&registry),
         );
-        let own = (
-            scraping.clone(),
-            query_log.clone(),
-            ingest_pool.clone(),
-            Arc::clone(&clock),
-        );
+        let own = ReloadParts {
+            scraping: scraping.clone(),
+            query_log: query_log.clone(),
+            pool: ingest_pool.clone(),
+            clock: Arc::clone(&clock),
+            retention: retention.clone(),
+        };
         let reloader = Arc::new(Reloader::new(source, config, own, &registry));
         let (quit, memory) = (Shutdown::new(), MemoryPlan::new(&options));
         let control = ServerControl {
             reloader: Arc::clone(&reloader),
             quit: quit.clone(),
             started_at: clock.now(),
-            retention,
+            retention: retention.clone(),
             storage_path: options.storage_path.display().to_string(),
         };
         let own = OwnParts {
@@ -210,8 +207,11 @@ impl App {
 
     async fn open_storage(&self) -> Result<Arc<Tsdb>, StartError> {
         let path = self.options.storage_path.join(ENGINE_FOLDER);
+        let config = Arc::clone(&self.reloader.loaded().config);
+        let limits = self.retention.limits(&config.storage);
         let options = TsdbOptions {
-            retention: Some(self.retention),
+            retention: limits.time,
+            max_bytes: limits.max_bytes,
             out_of_order_window: self
                 .reloader
                 .loaded()
@@ -248,7 +248,7 @@ impl App {
             .map_err(StartError::StorageThread)??;
         let took = self.clock.now().since(started_at);
         let path = self.options.storage_path.display();
-        tracing::info!(%path, %took, retention = %self.retention, "Storage is open");
+        tracing::info!(%path, %took, retention = %describe(&limits), "Storage is open");
         Ok(Arc::new(storage))
     }
 

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use api::{Control, ReloadError, RuntimeInfo};
 use base::Shutdown;
-use model::{PromDuration, Timestamp};
+use model::Timestamp;
 
 use crate::host;
 use crate::reload::Reloader;
+use crate::retention::{self, RetentionFlags};
 
 /// The handle that the API gets.
 pub(crate) struct ServerControl {
@@ -19,7 +20,7 @@ pub(crate) struct ServerControl {
     /// Given when somebody asks the server to stop.
     pub(crate) quit: Shutdown,
     pub(crate) started_at: Timestamp,
-    pub(crate) retention: PromDuration,
+    pub(crate) retention: RetentionFlags,
     pub(crate) storage_path: String,
 }
 
@@ -53,7 +54,7 @@ impl Control for ServerControl {
             corruptions: 0,
             threads: host::threads(),
             processors: u64::try_from(host::processors()).unwrap_or(u64::MAX),
-            retention: self.retention.to_string(),
+            retention: retention::describe(&self.retention.limits(&loaded.config.storage)),
             storage_path: self.storage_path.clone(),
         }
     }

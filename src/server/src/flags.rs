@@ -27,8 +27,10 @@ pub struct Options {
     pub listen_addresses: Vec<String>,
     /// Directory of all data.
     pub storage_path: PathBuf,
-    /// How long samples are kept, unless the configuration says otherwise.
-    pub retention: PromDuration,
+    /// How long samples are kept, if the command line says so; the configuration takes precedence.
+    pub retention: Option<PromDuration>,
+    /// Most bytes on disk, 0 for no limit; the configuration takes precedence.
+    pub retention_size: u64,
     /// When the log is synced to the device.
     pub wal_sync: WalSync,
     /// Whether remote write is received.
@@ -130,7 +132,11 @@ impl Reader {
         let options = Options {
             listen_addresses: self.texts("web.listen-address"),
             storage_path: self.text("storage.tsdb.path").unwrap_or_default().into(),
-            retention: self.duration("storage.tsdb.retention.time")?,
+            retention: match self.text("storage.tsdb.retention.time") {
+                Some(_) => Some(self.duration("storage.tsdb.retention.time")?),
+                None => None,
+            },
+            retention_size: self.size("storage.tsdb.retention.size")?,
             wal_sync: match self.text("storage.wal-sync").as_deref() {
                 Some("always") => WalSync::Always,
                 Some("os") => WalSync::Os,

@@ -22,6 +22,14 @@ pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// Size of the file system that holds `path`, or will, in bytes; `None` where it cannot be asked.
+pub(crate) fn file_system_bytes(path: &std::path::Path) -> Option<u64> {
+    let there = path.ancestors().find(|path| path.exists());
+    let there = there.filter(|path| *path != std::path::Path::new(""));
+    let facts = rustix::fs::statvfs(there.unwrap_or(std::path::Path::new("."))).ok()?;
+    Some(facts.f_blocks.saturating_mul(facts.f_frsize))
+}
+
 /// Memory that this process may use, in bytes: the machine's, or what its control groups allow if
 /// that is less. Where neither is known, 4 GiB.
 pub(crate) fn memory_bytes() -> u64 {

@@ -15,6 +15,7 @@ mod memory;
 mod process;
 mod query_command;
 mod reload;
+mod retention;
 mod run;
 mod scraping;
 mod tsdb_command;

@@ -13,6 +13,7 @@ use config::{Config, ConfigError};
 use model::Timestamp;
 use tsdb::Tsdb;
 
+use crate::retention::RetentionFlags;
 use crate::scraping::Scraping;
 
 /// Where the configuration comes from.
@@ -82,6 +83,16 @@ pub(crate) struct Loaded {
     pub(crate) last_succeeded: bool,
 }
 
+/// What the configuration is applied to, and what applying it needs.
+pub(crate) struct ReloadParts {
+    pub(crate) scraping: Scraping,
+    pub(crate) query_log: QueryLog,
+    /// Files are read and opened there.
+    pub(crate) pool: CpuPool,
+    pub(crate) clock: SharedClock,
+    pub(crate) retention: RetentionFlags,
+}
+
 /// Loads and applies the configuration.
 pub(crate) struct Reloader {
     source: ConfigSource,
@@ -91,6 +102,7 @@ pub(crate) struct Reloader {
     query_log: QueryLog,
     /// Set when storage is open.
     storage: OnceLock<Weak<Tsdb>>,
+    retention: RetentionFlags,
     /// Files are read and opened there.
     pool: CpuPool,
     /// One reload at a time.
@@ -104,9 +116,16 @@ impl Reloader {
     pub(crate) fn new(
         source: ConfigSource,
         config: Config,
-        (scraping, query_log, pool, clock): (Scraping, QueryLog, CpuPool, SharedClock),
+        parts: ReloadParts,
         registry: &Registry,
     ) -> Self {
+        let ReloadParts {
+            scraping,
+            query_log,
+            pool,
+            clock,
+            retention,
+        } = parts;
         let succeeded = registry.gauge(
             "prometheus_config_last_reload_successful",
             "Whether the last configuration reload attempt was successful.",
@@ -132,6 +151,7 @@ impl Reloader {
             scraping,
             query_log,
             storage: OnceLock::new(),
+            retention,
             pool,
             turn,
             succeeded,
@@ -199,6 +219,7 @@ impl Reloader {
         self.scraping.apply(&config);
         if let Some(storage) = self.storage.get().and_then(Weak::upgrade) {
             storage.set_out_of_order_window(config.storage.out_of_order_time_window);
+            storage.set_retention(self.retention.limits(&config.storage));
         }
         let at = self.clock.now();
         self.loaded.store(Arc::new(Loaded {

@@ -27,6 +27,7 @@ use crate::options::{Background, TsdbOptions};
 use crate::order::OrderWindow;
 use crate::partition::{PARTITION_MS, Partition};
 use crate::replay::{ReplayGate, Unreplayed};
+use crate::retention::{Retention, RetentionLimits};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
 use crate::tombstones::Tombstones;
@@ -53,6 +54,7 @@ pub(crate) struct Engine {
     /// Ends a rewrite at a step, as a kill would.
     #[cfg(test)]
     pub(crate) rewrite_fault: Mutex<Option<crate::rewrite::RewriteStep>>,
+    pub(crate) retention: Retention,
     pub(crate) disorder: Disorder,
     pub(crate) order: OrderWindow,
     pub(crate) tombstones: Tombstones,
@@ -128,6 +130,13 @@ impl Tsdb {
             jitter_seed: rand::random(),
             #[cfg(test)]
             rewrite_fault: Mutex::default(),
+            retention: Retention::new(
+                RetentionLimits {
+                    time: options.retention,
+                    max_bytes: options.max_bytes,
+                },
+                registry,
+            ),
             disorder: Disorder::default(),
             order: OrderWindow::new(options.out_of_order_window),
             tombstones: Tombstones::default(),

@@ -42,6 +42,7 @@ pub use db::{HeadStats, MemoryUse, Tsdb};
 pub use error::TsdbError;
 pub use kv::{KvOptions, WalSync, remove_notes};
 pub use options::{Background, TsdbOptions};
+pub use retention::RetentionLimits;
 
 #[cfg(test)]
 mod tests;

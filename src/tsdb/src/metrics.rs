@@ -15,7 +15,6 @@ pub(crate) struct Metrics {
     pub(crate) append: AppendMetrics,
     pub(crate) chunks_sealed: Counter,
     pub(crate) chunk_bytes: Counter,
-    pub(crate) partitions_dropped: Counter,
     pub(crate) commits: CommitMetrics,
     pub(crate) replay: ReplayMetrics,
     pub(crate) upkeep_failures: Counter,
@@ -47,10 +46,6 @@ impl Metrics {
             chunk_bytes: counter(
                 "firewatch_tsdb_sealed_chunk_bytes_total",
                 "Total size of sealed chunks before block compression.",
-            ),
-            partitions_dropped: counter(
-                "prometheus_tsdb_time_retentions_total",
-                "Total number of partitions dropped since they were past retention.",
             ),
             commits: CommitMetrics::register(registry),
             replay: ReplayMetrics::register(registry),

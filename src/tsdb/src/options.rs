@@ -22,6 +22,8 @@ pub struct TsdbOptions {
     pub path: PathBuf,
     /// How long samples are kept; `None` keeps them forever.
     pub retention: Option<PromDuration>,
+    /// Most bytes on disk, see [`crate::RetentionLimits`]; `None` for no limit.
+    pub max_bytes: Option<u64>,
     /// How far behind the newest sample a sample may be; zero refuses all that is out of order.
     pub out_of_order_window: PromDuration,
     /// How long a sample may stay in the log alone before its chunk is sealed, full or not.
@@ -39,6 +41,7 @@ impl TsdbOptions {
         Self {
             path,
             retention: Some(PromDuration::from_secs(15 * 24 * 3600)),
+            max_bytes: None,
             out_of_order_window: PromDuration::ZERO,
             max_chunk_age: PromDuration::from_secs(30 * 60),
             background: Background::Every(Duration::from_secs(5)),

@@ -74,7 +74,7 @@ impl Engine {
     /// What holds for a request that begins now.
     pub(crate) fn bounds(&self, order: OutOfOrder) -> Bounds<'_> {
         let now = self.clock.now();
-        let oldest = match self.options.retention {
+        let oldest = match self.retention.time() {
             Some(retention) => now.saturating_sub(retention),
             None => Timestamp::MIN,
         };

@@ -1,5 +1,8 @@
 //! Retention: partitions past it are dropped whole, then series without samples.
 
+mod limits;
+
+use kv::Family;
 use model::{TimeRange, Timestamp};
 use roaring::RoaringBitmap;
 
@@ -9,26 +12,89 @@ use crate::error::TsdbError;
 use crate::keys;
 use crate::partition::Partition;
 
+pub(crate) use limits::Retention;
+pub use limits::RetentionLimits;
+
 impl Engine {
-    /// Drops what ended before retention begins.
+    /// Drops what ended before retention begins, then the oldest partitions that are too much.
     pub(crate) fn retire(&self, now: Timestamp) -> Result<(), TsdbError> {
+        let expired = self.expired(now);
+        if !expired.is_empty() {
+            self.retention.by_time.inc();
+            self.drop_partitions(expired)?;
+        }
+        let excess = self.excess();
+        if !excess.is_empty() {
+            self.retention.by_size.inc();
+            self.drop_partitions(excess)?;
+        }
+        Ok(())
+    }
+
+    fn expired(&self, now: Timestamp) -> Vec<Partition> {
         let Some(cutoff) = self.retention_start(now) else {
-            return Ok(());
+            return Vec::new();
         };
-        let expired: Vec<Partition> = self
-            .index
+        self.index
             .read()
             .partitions(TimeRange::new(Timestamp::MIN, cutoff))
             .map(|(partition, _)| partition)
             .filter(|partition| partition.range().end < cutoff)
-            .collect();
-        if expired.is_empty() {
-            return Ok(());
+            .collect()
+    }
+
+    /// The oldest partitions that have to go for the others to keep within the limit of size,
+    /// together with the log and the index. The newest one stays. Source: upstream
+    /// `tsdb.BeyondSizeRetention`, which never drops the head.
+    fn excess(&self) -> Vec<Partition> {
+        let bytes = |family| self.kv.table_bytes(family);
+        let log_bytes = self.kv.write_ahead_log_bytes();
+        #[expect(clippy::cast_precision_loss, reason = "gauges are float64")]
+        {
+            let partitions = bytes(Family::Chunks) + bytes(Family::Cold);
+            self.retention.partition_bytes.set(partitions as f64);
+            self.retention.log_bytes.set(log_bytes as f64);
         }
+        let Some(max_bytes) = self.retention.max_bytes() else {
+            return Vec::new();
+        };
+        let others = [
+            Family::Meta,
+            Family::Series,
+            Family::Log,
+            Family::Index,
+            Family::State,
+        ];
+        let mut total = log_bytes + others.into_iter().map(bytes).sum::<u64>();
+        let mut partitions: Vec<Partition> = {
+            let index = self.index.read();
+            let all = index.partitions(TimeRange::ALL);
+            all.map(|(partition, _)| partition).collect()
+        };
+        let mut kept = 0;
+        for partition in partitions.iter().rev() {
+            let (from, below) = (partition.to_bytes(), partition.below());
+            for family in [Family::Chunks, Family::Cold] {
+                total += self.kv.range_bytes(family, &from, &below);
+            }
+            if total > max_bytes && kept > 0 {
+                break;
+            }
+            kept += 1;
+        }
+        partitions.truncate(partitions.len() - kept);
+        partitions
+    }
+
+    fn drop_partitions(&self, expired: Vec<Partition>) -> Result<(), TsdbError> {
+        let last = expired.last().map(|partition| partition.range().end);
         let dropped = expired
             .into_iter()
             .try_for_each(|partition| self.drop_partition(partition));
-        self.note_change(TimeRange::new(Timestamp::MIN, cutoff));
+        self.note_change(TimeRange::new(
+            Timestamp::MIN,
+            last.unwrap_or(Timestamp::MIN),
+        ));
         dropped?;
         self.remove_empty_series()
     }
@@ -36,7 +102,7 @@ impl Engine {
     /// Where retention begins; `None` keeps everything. A clock that runs ahead of the newest
     /// partition must not expire what is younger than the data says.
     pub(crate) fn retention_start(&self, now: Timestamp) -> Option<Timestamp> {
-        let retention = self.options.retention?;
+        let retention = self.retention.time()?;
         let newest = self
             .index
             .read()
@@ -52,10 +118,10 @@ impl Engine {
     fn drop_partition(&self, partition: Partition) -> Result<(), TsdbError> {
         let (from, below) = (partition.to_bytes(), partition.below());
         let mut batch = self.kv.batch();
-        batch.delete_range(kv::Family::Chunks, &from, &below);
-        batch.delete(kv::Family::Index, &keys::presence(partition));
-        batch.delete(kv::Family::Index, &keys::disorder(partition));
-        batch.delete(kv::Family::Index, &cold_keys::record(partition));
+        batch.delete_range(Family::Chunks, &from, &below);
+        batch.delete(Family::Index, &keys::presence(partition));
+        batch.delete(Family::Index, &keys::disorder(partition));
+        batch.delete(Family::Index, &cold_keys::record(partition));
         let cold = {
             // A cursor sees all of the partition or nothing.
             let mut state = self.cold.write();
@@ -64,15 +130,14 @@ impl Engine {
             self.disorder.drop_partition(partition);
             state.remove(partition)
         };
-        self.kv.drop_files(kv::Family::Chunks, &from, &below)?;
+        self.kv.drop_files(Family::Chunks, &from, &below)?;
         let mut batch = self.kv.batch();
         // Once more: a file may have been dropped with the note of the first one in it.
-        batch.delete_range(kv::Family::Chunks, &from, &below);
+        batch.delete_range(Family::Chunks, &from, &below);
         self.kv.write(batch)?;
         if let Some(cold) = cold {
             self.remove_version(partition, cold.version)?;
         }
-        self.metrics.partitions_dropped.inc();
         tracing::info!(start = %partition.range().start, "partition past retention dropped");
         Ok(())
     }
@@ -92,14 +157,10 @@ impl Engine {
         }
         let mut batch = self.kv.batch();
         for id in &removed {
-            batch.delete(kv::Family::Series, &keys::series(id));
+            batch.delete(Family::Series, &keys::series(id));
         }
         let next = self.catalog.next_id();
-        batch.put(
-            kv::Family::Meta,
-            keys::META_NEXT_SERIES,
-            &next.to_be_bytes(),
-        );
+        batch.put(Family::Meta, keys::META_NEXT_SERIES, &next.to_be_bytes());
         if let Err(error) = self.kv.write(batch) {
             for id in &removed {
                 let mut locked = self.head.lock(std::iter::once(id));

@@ -88,8 +88,9 @@ impl Engine {
         };
         let timer = std::time::Instant::now();
         let result = self.rewrite_to(partition, version, (view, pace));
-        if result.is_err() {
+        if let Err(error) = &result {
             self.cold.abandon();
+            self.remove_unfinished(partition, version, error);
         }
         self.rewrite_metrics.note(timer.elapsed(), result.is_ok());
         result
@@ -163,6 +164,21 @@ impl Engine {
         // The version before is removed at once, and must not be what a power failure goes back to.
         self.kv.sync()?;
         Ok(before)
+    }
+
+    /// Frees what a rewrite has left that came to nothing. An engine that closes leaves that to the
+    /// next opening, which does it in any case.
+    fn remove_unfinished(&self, partition: Partition, version: u32, error: &TsdbError) {
+        let counts = |cold: ColdPartition| cold.version == version;
+        if matches!(error, TsdbError::Stopped) || self.cold.get(partition).is_some_and(counts) {
+            return;
+        }
+        let removed = self
+            .remove_version(partition, version)
+            .and_then(|()| self.remove_staged());
+        if let Err(error) = removed {
+            tracing::warn!(error = %base::report(&error), "a rewrite that failed left files behind");
+        }
     }
 
     fn staging_folder(&self) -> PathBuf {

@@ -130,7 +130,7 @@ impl Engine {
     }
 
     fn oldest_kept(&self, now: Timestamp) -> Option<Timestamp> {
-        let retention = self.options.retention;
+        let retention = self.retention.time();
         retention.map(|retention| now.saturating_sub(retention))
     }
 

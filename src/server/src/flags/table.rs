@@ -89,10 +89,19 @@ pub const FLAGS: &[FlagSpec] = &[
     FlagSpec {
         name: "storage.tsdb.retention.time",
         kind: FlagKind::Value("DURATION"),
-        default: "15d",
+        default: "",
         section: STORAGE,
         help: "How long samples are kept. storage.tsdb.retention.time of the configuration file \
-               takes precedence. 0 means the default.",
+               takes precedence. If neither a time nor a size is set, 15d.",
+    },
+    FlagSpec {
+        name: "storage.tsdb.retention.size",
+        kind: FlagKind::Value("SIZE"),
+        default: "0",
+        section: STORAGE,
+        help: "Most space on disk, such as 512MB, the write-ahead log included; the oldest days go \
+               first, the newest one stays. storage.tsdb.retention.size and .percentage of the \
+               configuration file take precedence. 0 means no limit.",
     },
     FlagSpec {
         name: "storage.wal-sync",

@@ -21,7 +21,7 @@ fn defaults_are_those_of_upstream() {
     assert_eq!(options.config_file, None);
     assert_eq!(options.listen_addresses, ["0.0.0.0:9090"]);
     assert_eq!(options.storage_path, PathBuf::from("data/"));
-    assert_eq!(options.retention, PromDuration::from_secs(15 * 24 * 3600));
+    assert_eq!((options.retention, options.retention_size), (None, 0));
     assert_eq!(options.wal_sync, WalSync::Interval(Duration::from_secs(1)));
     assert_eq!(options.write_receiver, WriteReceiver::Enabled);
     assert_eq!(options.lifecycle, Lifecycle::Disabled);
@@ -42,7 +42,7 @@ fn defaults_are_those_of_upstream() {
 fn reads_every_kind_of_flag() {
     let options = parse(
         "--config.file=p.yml --web.listen-address :1 --web.listen-address=[::1]:2 \
-         --web.enable-lifecycle --storage.tsdb.retention.time 1h30m --storage.wal-sync=always \
+         --web.enable-lifecycle --storage.tsdb.retention.time 1h30m --storage.tsdb.retention.size=1GB --storage.wal-sync=always \
          --log.level=debug --log.format json --query.max-samples=5 \
          --query.max-memory-per-query=512MB --enable-feature=a,b --enable-feature=c",
     )
@@ -50,7 +50,8 @@ fn reads_every_kind_of_flag() {
     assert_eq!(options.config_file, Some(PathBuf::from("p.yml")));
     assert_eq!(options.listen_addresses, [":1", "[::1]:2"]);
     assert_eq!(options.lifecycle, Lifecycle::Enabled);
-    assert_eq!(options.retention, PromDuration::from_secs(5400));
+    assert_eq!(options.retention, Some(PromDuration::from_secs(5400)));
+    assert_eq!(options.retention_size, 1 << 30);
     assert_eq!(options.wal_sync, WalSync::Always);
     assert_eq!(
         (options.log_level, options.log_format),
@@ -133,7 +134,7 @@ fn help_and_version_are_no_errors() {
         );
         assert!(help.text().contains(spec.section), "{}", spec.section);
     }
-    assert!(help.text().contains("Examples:") && help.text().contains("[default: 15d]"));
+    assert!(help.text().contains("Examples:") && help.text().contains("[default: data/]"));
     assert!(!help.text().contains("--no-web"));
     let version = parse("--version").unwrap_err();
     assert_eq!(version.code(), 0);

@@ -13,7 +13,7 @@ use storage::{
     MemoryStorage, OutOfOrder, Queryable, Rejected, Sample, SelectHints, SeriesKey,
 };
 
-use crate::rewrite::Unpaced;
+use crate::rewrite::{RewriteStep, Unpaced};
 
 use super::{Bench, DAY, START_MS};
 
@@ -56,8 +56,11 @@ enum Step {
     },
     Clean,
     Maintain,
-    Rewrite,
     Seal,
+    /// Rewrites all partitions that have small chunks, or ends on the way.
+    Rewrite {
+        end: Option<RewriteStep>,
+    },
     Advance {
         minutes: i64,
     },
@@ -102,8 +105,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(series, from, count)| Step::Delete { series, from, count }),
         1 => Just(Step::Clean),
         2 => Just(Step::Maintain),
-        1 => Just(Step::Rewrite),
         1 => Just(Step::Seal),
+        2 => prop::option::of(prop::sample::select(&RewriteStep::ALL[..]))
+            .prop_map(|end| Step::Rewrite { end }),
         3 => (1..200_i64).prop_map(|minutes| Step::Advance { minutes }),
         2 => any::<bool>().prop_map(|clean| Step::Reopen { clean }),
     ]
@@ -308,9 +312,15 @@ proptest! {
                     bench.tsdb.clean_tombstones().unwrap();
                     memory.clean_tombstones().unwrap();
                 }
-                Step::Rewrite => bench.tsdb.engine().rewrite_all(&mut Unpaced).unwrap(),
                 Step::Maintain => bench.tsdb.maintain().unwrap(),
                 Step::Seal => bench.tsdb.engine().seal_everything().unwrap(),
+                Step::Rewrite { end } => {
+                    let engine = bench.tsdb.engine();
+                    *engine.rewrite_fault.lock() = *end;
+                    let rewritten = engine.rewrite_all(&mut Unpaced);
+                    prop_assert!(rewritten.is_ok() || end.is_some(), "{:?}", rewritten);
+                    *engine.rewrite_fault.lock() = None;
+                }
                 Step::Advance { minutes } => {
                     bench.clock.advance(PromDuration::from_secs(minutes * 60));
                 }

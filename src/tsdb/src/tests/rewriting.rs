@@ -9,6 +9,7 @@ use storage::{
 };
 
 use super::{Bench, DAY, START_MS};
+use crate::RetentionLimits;
 use crate::error::TsdbError;
 use crate::partition::{PARTITION_MS, Partition};
 use crate::rewrite::{Pace, RewriteStep, Unpaced};
@@ -334,6 +335,66 @@ fn retention_drops_rewritten_days() {
     bench = bench.reopen(false);
     let read = points_of(&*select(&bench, TimeRange::ALL));
     assert_eq!(read, [vec![(bench.now_ms(), 1.0_f64.to_bits())]]);
+}
+
+#[test]
+fn the_oldest_days_go_until_the_rest_fits() {
+    let bench = Bench::new();
+    for _ in 0..6 {
+        bench.clock.advance(DAY);
+    }
+    for (day, first) in (0_i64..).zip((0..5 * 5760).step_by(5760)) {
+        // Noise, so that days take space.
+        for series in 0..4 {
+            let noise = |step: i64| step.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            let points: Vec<(i64, f64)> = (first..first + 2000)
+                .map(|step| (START_MS + step * 15_000, noise(step + series * 31) as f64))
+                .collect();
+            for points in points.chunks(100) {
+                bench
+                    .append(&labels(u8::try_from(series).unwrap()), points)
+                    .unwrap();
+            }
+        }
+        bench.tsdb.engine().seal_everything().unwrap();
+        if day % 2 == 0 {
+            rewrite(&bench).unwrap();
+        }
+        bench.tsdb.engine().kv.flush(kv::Family::Chunks).unwrap();
+    }
+    let engine = bench.tsdb.engine();
+    let days = || {
+        let index = engine.index.read();
+        index.partitions(TimeRange::ALL).count()
+    };
+    let limit = |max_bytes| {
+        let limits = RetentionLimits {
+            time: None,
+            max_bytes,
+        };
+        bench.tsdb.set_retention(limits);
+        bench.tsdb.maintain().unwrap();
+    };
+    let all = days();
+    limit(None);
+    limit(Some(1 << 30));
+    assert_eq!((days(), engine.retention.by_size.get()), (all, 0));
+    // What the log and the index take counts, too.
+    let bytes = |family| engine.kv.table_bytes(family);
+    let chunks = bytes(kv::Family::Chunks) + bytes(kv::Family::Cold);
+    let whole: u64 = kv::Family::ALL.into_iter().map(bytes).sum();
+    limit(Some(whole + engine.kv.write_ahead_log_bytes() - chunks / 4));
+    let left = days();
+    assert!(left < all && left > 1, "{left} of {all}");
+    assert_eq!(engine.retention.by_size.get(), 1);
+    limit(Some(1));
+    assert_eq!(days(), 1);
+    let read = points_of(&*select(&bench, TimeRange::ALL));
+    let newest = START_MS + (4 * 5760 + 1999) * 15_000;
+    assert!(
+        read.iter()
+            .all(|points| points.last().map(|(at, _)| *at) == Some(newest))
+    );
 }
 
 #[test]
