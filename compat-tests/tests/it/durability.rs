@@ -1,5 +1,6 @@
 //! Kills: whatever was acknowledged is there afterwards.
 
+mod full_disk;
 mod histograms;
 
 use std::path::Path;
@@ -14,10 +15,19 @@ use testkit::remote_write::{Sample, TimeSeries, body, labels};
 
 use crate::support::{Running, firewatch_binary, start, wait_until};
 
+/// `KILL_ROUNDS=200 cargo test -p compat-tests acknowledged_samples` runs more.
 const ROUNDS: u32 = 20;
-const WRITERS: u32 = 4;
+const WRITERS: u32 = 6;
 /// The writer that sends native histograms; the others send floats.
 const HISTOGRAM_WRITER: u32 = 3;
+/// The writer whose samples come out of order, ten by ten the newest first.
+const LATE_WRITER: u32 = 4;
+/// The writer of samples of a past day, which is rewritten into large chunks.
+const PAST_WRITER: u32 = 5;
+const PAST_MS: i64 = 3 * 86_400_000;
+/// Chunks are sealed, and past days rewritten, while the server is killed.
+const FLAGS: &[&str] = &["--log.level=info", "--storage.max-chunk-age=1s"];
+const CONFIG: &str = "storage:\n  tsdb:\n    out_of_order_time_window: 30d\n";
 const SERIES_PER_WRITER: u32 = 500;
 /// Requests of one writer in a round at the most; every 128th fills chunks, which are then sealed.
 const REQUESTS_PER_ROUND: u32 = 150;
@@ -35,14 +45,17 @@ fn acknowledged_samples_survive_kills() {
     let mut random = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().unwrap();
     let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    let start_ms = i64::try_from(now_ms).unwrap() - 3_600_000 * 2;
+    let rounds = std::env::var("KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    // Requests are a second apart, and none is in the future.
+    let span_ms = i64::from(rounds) * i64::from(REQUESTS_PER_ROUND * WRITERS) * 1000;
+    let start_ms = i64::try_from(now_ms).unwrap() - span_ms;
     let mut writers: Vec<Writer> = (0..WRITERS)
         .map(|number| Writer {
             number,
             acknowledged: 0,
         })
         .collect();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let mut running = open(folder.path());
         verify(&running, &writers);
         write_until_killed(&mut running, &mut writers, &mut random, start_ms);
@@ -61,24 +74,29 @@ fn acknowledged_samples_survive_kills() {
             _ => writer.acknowledged * SERIES_PER_WRITER,
         })
         .sum();
-    println!("{ROUNDS} rounds, {total} acknowledged samples, 0 lost");
+    println!("{rounds} rounds, {total} acknowledged samples, 0 lost");
 }
 
 fn open(folder: &Path) -> Running {
-    start(&firewatch_binary(), folder, "", &["--log.level=info"])
+    start(&firewatch_binary(), folder, CONFIG, FLAGS)
 }
 
 fn value(request: u32, series: u32) -> f64 {
     f64::from(request % 97) + f64::from(series) / 8.0
 }
 
-fn time(request: u32, start_ms: i64) -> i64 {
-    start_ms + i64::from(request) * 1000
+fn time(writer: u32, request: u32, start_ms: i64) -> i64 {
+    match writer {
+        LATE_WRITER => start_ms + i64::from(request / 10 * 10 + 9 - request % 10) * 1000,
+        PAST_WRITER => start_ms - PAST_MS + i64::from(request) * 1000,
+        _ => start_ms + i64::from(request) * 1000,
+    }
 }
 
 fn request(writer: u32, request: u32, start_ms: i64) -> Vec<u8> {
+    let timestamp = time(writer, request, start_ms);
     if writer == HISTOGRAM_WRITER {
-        return histograms::request(request, time(request, start_ms));
+        return histograms::request(request, timestamp);
     }
     let series = |series: u32| {
         let (writer, number) = (writer.to_string(), series.to_string());
@@ -89,7 +107,7 @@ fn request(writer: u32, request: u32, start_ms: i64) -> Vec<u8> {
         ];
         let samples = vec![Sample {
             value: value(request, series),
-            timestamp: time(request, start_ms),
+            timestamp,
         }];
         TimeSeries {
             labels: labels(&pairs),
@@ -146,6 +164,7 @@ fn kill_while_opening(folder: &Path, random: &mut StdRng) {
             folder.join("data").display()
         ))
         .arg("--web.listen-address=127.0.0.1:0")
+        .args(FLAGS)
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap();
@@ -165,7 +184,7 @@ fn verify(running: &Running, writers: &[Writer]) {
             histograms::verify(running, writer.acknowledged);
             continue;
         }
-        let selector = format!("kill_test{{writer=\"{}\"}}[3h]", writer.number);
+        let selector = format!("kill_test{{writer=\"{}\"}}[6d]", writer.number);
         let counts = running.query(&format!("count_over_time({selector})"), "");
         let sums = running.query(&format!("sum_over_time({selector})"), "");
         let read = |result: &serde_json::Value| -> Vec<(u32, f64)> {

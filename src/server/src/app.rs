@@ -16,7 +16,7 @@ use config::{Config, ConfigError};
 use model::{Matcher, TimeRange};
 use promql::{Engine, EngineOptions, ResultCache};
 use storage::{Maintenance, SnapshotHead, StorageError};
-use tsdb::{KvOptions, Tsdb, TsdbError, TsdbOptions};
+use tsdb::{Background, KvOptions, Tsdb, TsdbError, TsdbOptions};
 
 use crate::control::ServerControl;
 use crate::flags::Options;
@@ -29,6 +29,9 @@ use crate::{build, host, process};
 
 /// Folder of the engine inside the directory of all data.
 pub(crate) const ENGINE_FOLDER: &str = "firewatch";
+
+/// Longest time between two rounds of sealing.
+const UPKEEP_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Jobs that may wait for a thread of a pool.
 const POOL_QUEUE: usize = 4096;
@@ -209,7 +212,10 @@ impl App {
         let path = self.options.storage_path.join(ENGINE_FOLDER);
         let config = Arc::clone(&self.reloader.loaded().config);
         let limits = self.retention.limits(&config.storage);
+        let max_chunk_age = self.options.max_chunk_age;
         let options = TsdbOptions {
+            max_chunk_age,
+            background: Background::Every(UPKEEP_INTERVAL.min(max_chunk_age.to_std() / 4)),
             retention: limits.time,
             max_bytes: limits.max_bytes,
             out_of_order_window: self

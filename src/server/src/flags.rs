@@ -31,6 +31,8 @@ pub struct Options {
     pub retention: Option<PromDuration>,
     /// Most bytes on disk, 0 for no limit; the configuration takes precedence.
     pub retention_size: u64,
+    /// How long samples stay in the log alone.
+    pub max_chunk_age: PromDuration,
     /// When the log is synced to the device.
     pub wal_sync: WalSync,
     /// Whether remote write is received.
@@ -137,6 +139,7 @@ impl Reader {
                 None => None,
             },
             retention_size: self.size("storage.tsdb.retention.size")?,
+            max_chunk_age: self.positive_duration("storage.max-chunk-age")?,
             wal_sync: match self.text("storage.wal-sync").as_deref() {
                 Some("always") => WalSync::Always,
                 Some("os") => WalSync::Os,
@@ -190,6 +193,15 @@ impl Reader {
     fn duration(&self, name: &str) -> Result<PromDuration, clap::Error> {
         let text = self.text(name).unwrap_or_default();
         PromDuration::parse(&text).map_err(|reason| self.wrong(name, &text, &reason))
+    }
+
+    fn positive_duration(&self, name: &str) -> Result<PromDuration, clap::Error> {
+        let duration = self.duration(name)?;
+        if duration > PromDuration::ZERO {
+            return Ok(duration);
+        }
+        let text = self.text(name).unwrap_or_default();
+        Err(self.wrong(name, &text, &"it must be longer than zero"))
     }
 
     fn number<T: std::str::FromStr<Err = std::num::ParseIntError>>(

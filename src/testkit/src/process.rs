@@ -115,6 +115,12 @@ impl Server {
         &self.address
     }
 
+    /// Number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its log so far.
     #[must_use]
     pub fn log(&self) -> String {

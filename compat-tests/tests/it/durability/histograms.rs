@@ -96,7 +96,7 @@ pub(super) fn request(request: u32, timestamp: i64) -> Vec<u8> {
 /// more.
 #[track_caller]
 pub(super) fn verify(running: &Running, acknowledged: u32) {
-    let result = running.query("kill_test_histogram[3h]", "");
+    let result = running.query("kill_test_histogram[6d]", "");
     let result = result.as_array().unwrap();
     if acknowledged > 0 {
         assert_eq!(result.len(), SERIES as usize);

@@ -104,13 +104,23 @@ pub const FLAGS: &[FlagSpec] = &[
                configuration file take precedence. 0 means no limit.",
     },
     FlagSpec {
+        name: "storage.max-chunk-age",
+        kind: FlagKind::Value("DURATION"),
+        default: "30m",
+        section: STORAGE,
+        help: "How long samples stay in the log before they are sealed into chunks, full or not. The \
+               log of so much time is replayed after a kill. Shorter means a faster start and more, \
+               smaller chunks until their day is rewritten.",
+    },
+    FlagSpec {
         name: "storage.wal-sync",
         kind: FlagKind::Choice(&["interval", "always", "os"]),
         default: "interval",
         section: STORAGE,
         help: "When the log is synced to the device: every second, before every answer, or when the \
-               operating system likes. A killed process loses nothing either way; the choice is \
-               about power failures.",
+               operating system likes. A killed process loses nothing either way. When power fails, \
+               interval loses the last second of what was acknowledged, os what the kernel had not \
+               written yet (about 30 s), always nothing.",
     },
     FlagSpec {
         name: "memory.limit",

@@ -17,16 +17,15 @@ const SETTLING_TIME: PromDuration = PromDuration::from_secs(3600);
 /// Rewrites are spread over this time, differently for each partition and each process: servers
 /// that began together do not rewrite together.
 const JITTER_MS: u64 = 6 * 3_600_000;
-/// Nothing may have been sealed into a partition for this long.
-const QUIET_TIME: PromDuration = PromDuration::from_secs(30 * 60);
 /// A partition into which samples come late is rewritten again after this time.
 const REPEAT_TIME: PromDuration = PromDuration::from_secs(6 * 3600);
 
 impl Engine {
     /// Body of the rewriting thread; ends when `stopped` is closed.
     pub(crate) fn run_rewriter(&self, stopped: &Receiver<()>) {
+        let age = self.options.max_chunk_age.to_std();
         loop {
-            match stopped.recv_timeout(CHECK_INTERVAL) {
+            match stopped.recv_timeout(CHECK_INTERVAL.min(age)) {
                 Err(RecvTimeoutError::Disconnected) => return,
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
             }
@@ -46,10 +45,10 @@ impl Engine {
         let due = ended
             .checked_add(SETTLING_TIME)
             .and_then(|at| at.checked_add(jitter));
+        // Whatever waits in the head for this long has been sealed by then.
+        let quiet = self.options.max_chunk_age;
         due.is_some_and(|due| due <= now)
-            && self
-                .cold
-                .is_quiet(partition, now, (QUIET_TIME, REPEAT_TIME))
+            && self.cold.is_quiet(partition, now, (quiet, REPEAT_TIME))
     }
 
     /// The same for a partition as long as the process lives.

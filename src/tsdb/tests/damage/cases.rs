@@ -69,6 +69,11 @@ fn choose(folder: &Path, random: &mut StdRng) -> Damage {
 }
 
 impl Damage {
+    fn file_name(&self) -> String {
+        let (Self::Flip { file, .. } | Self::Cut { file, .. }) = self;
+        file.file_name().unwrap().to_string_lossy().into_owned()
+    }
+
     fn apply(&self) {
         match self {
             Self::Flip { file, offset, mask } => {
@@ -98,13 +103,18 @@ fn damage_is_reported_and_never_served() {
         let damage = choose(folder.path(), &mut random);
         damage.apply();
         let what = format!("seed {seed}, case {case}, {damage:?}");
-        run(&truth, folder.path(), &what, &mut outcome);
+        run(
+            &truth,
+            (folder.path(), &damage.file_name()),
+            &what,
+            &mut outcome,
+        );
     }
     println!("{cases} cases: {outcome:?}");
     assert_eq!(outcome.refused, 0, "folders that do not open at all");
 }
 
-fn run(truth: &Truth, folder: &Path, what: &str, outcome: &mut Outcome) {
+fn run(truth: &Truth, (folder, damaged): (&Path, &str), what: &str, outcome: &mut Outcome) {
     log_lines::take();
     let tsdb = match folder::open(folder) {
         Ok(tsdb) => tsdb,
@@ -139,7 +149,7 @@ fn run(truth: &Truth, folder: &Path, what: &str, outcome: &mut Outcome) {
             again.missing <= missing || !errors.is_empty(),
             "{what}: {again:?}"
         );
-        later.check(&tsdb, what);
+        later.check(&tsdb, damaged, what);
         tsdb.close()
             .unwrap_or_else(|error| panic!("{what}: {error}"));
     }
