@@ -36,21 +36,24 @@ pub enum Family {
     Chunks,
     /// Rewritten partitions. Takes finished files only, see [`Kv::ingest`].
     Cold,
-    /// Sealed indexes.
+    /// Presence of series, and indexes of stopped ones.
     Index,
+    /// Stopped series: hash of labels to ids.
+    Stopped,
     /// Small durable state of other parts.
     State,
 }
 
 impl Family {
     /// All families, in the order in which they are opened.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Meta,
         Self::Series,
         Self::Log,
         Self::Chunks,
         Self::Cold,
         Self::Index,
+        Self::Stopped,
         Self::State,
     ];
 
@@ -62,6 +65,7 @@ impl Family {
             Self::Chunks => "chunks",
             Self::Cold => "cold",
             Self::Index => "idx",
+            Self::Stopped => "stopped",
             Self::State => "state",
         }
     }

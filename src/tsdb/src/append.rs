@@ -50,7 +50,7 @@ struct Undo {
     reserved_value: f64,
 }
 
-/// A series of the request was removed between its look-up and its lock.
+/// A series of the request was removed, or has stopped, between its look-up and its lock.
 struct SeriesRemoved;
 
 impl Engine {
@@ -65,7 +65,7 @@ impl Engine {
         loop {
             let resolution = self
                 .catalog
-                .resolve(request.series.iter().map(|series| series.key))?;
+                .resolve(request.series.iter().map(|series| series.key), self)?;
             if policy == AppendPolicy::RollBack
                 && resolution
                     .iter()
@@ -76,7 +76,7 @@ impl Engine {
             if let Ok(pending) = self.accept(request, &resolution, policy, durability)? {
                 return Ok(pending);
             }
-            // Retention is removing a series of the request; afterwards it is made anew.
+            // Upkeep is removing a series of the request; afterwards it is looked for again.
             std::thread::yield_now();
         }
     }
@@ -103,7 +103,10 @@ impl Engine {
                 continue;
             };
             let head = locked.series(*id);
-            if head.is_removed() {
+            // What nobody has touched yet may have been forgotten since it was looked up.
+            let is_forgotten =
+                head.newest() == Newest::Unknown && self.catalog.place(*id).is_none();
+            if head.is_removed() || is_forgotten {
                 acceptance.undo(&mut locked);
                 return Ok(Err(SeriesRemoved));
             }
@@ -229,7 +232,7 @@ impl Engine {
             Newest::Time if !points.clone().any(repeats) => return Ok(()),
             Newest::Time | Newest::Unknown => {}
         }
-        let stored = if id < self.restored_ids() {
+        let stored = if id < self.restored_ids() || self.stopped.contains(id) {
             self.newest_stored(id)?
         } else {
             None

@@ -4,6 +4,7 @@
 //! sets when they are asked for. A sender's usual request finds its series by the hashes of its raw
 //! labels: it neither reads, sorts nor allocates one.
 
+mod arrivals;
 mod id_table;
 mod pairs;
 mod records;
@@ -13,11 +14,12 @@ use std::collections::HashMap as StdHashMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use model::{LabelError, Labels};
+use model::Labels;
 use parking_lot::RwLock;
 use storage::{AppendError, SeriesKey, SeriesRef};
 use twox_hash::XxHash3_64;
 
+pub(crate) use arrivals::StoppedSeries;
 use id_table::IdTable;
 use pairs::Pairs;
 use records::{OwnedRecord, Record, Records};
@@ -120,6 +122,7 @@ impl Catalog {
     pub(crate) fn resolve<'a>(
         &self,
         keys: impl Iterator<Item = SeriesKey<'a>> + Clone,
+        stopped: &dyn StoppedSeries,
     ) -> Result<Vec<Result<u32, Unresolved>>, AppendError> {
         let hashes = self.hash_spans(keys.clone());
         let mut resolution = Vec::with_capacity(hashes.len());
@@ -148,7 +151,7 @@ impl Catalog {
             }
         }
         if !misses.is_empty() {
-            self.resolve_misses(misses, &mut resolution)?;
+            self.resolve_misses(misses, &mut resolution, stopped)?;
         }
         Ok(resolution)
     }
@@ -162,51 +165,9 @@ impl Catalog {
         .collect()
     }
 
-    fn resolve_misses(
-        &self,
-        misses: Vec<(usize, SeriesKey<'_>, u128)>,
-        resolution: &mut [Result<u32, Unresolved>],
-    ) -> Result<(), AppendError> {
-        // Labels are parsed before the lock is taken.
-        let parsed: Vec<(usize, Option<u128>, Result<Labels, LabelError>)> = misses
-            .into_iter()
-            .filter_map(|(index, key, hash)| match key {
-                SeriesKey::Raw { span, parse } => Some((index, Some(hash), parse(span))),
-                SeriesKey::Labels(labels) => Some((index, None, Ok(labels.clone()))),
-                SeriesKey::Ref(_) => None,
-            })
-            .collect();
-        let mut inner = self.inner.write();
-        inner.drop_removed();
-        let series = inner.records.len();
-        inner.spans.bound_aliases(series);
-        for (index, hash, labels) in parsed {
-            resolution[index] = match labels {
-                Err(error) => {
-                    tracing::debug!(%error, "a series with invalid labels was left out");
-                    Err(Unresolved::InvalidLabels)
-                }
-                // A series without any label could never be selected.
-                Ok(labels) if labels.is_empty() => Err(Unresolved::InvalidLabels),
-                Ok(labels) => {
-                    let id = inner.find_or_create(&labels)?;
-                    if let Some(hash) = hash {
-                        inner.spans.remember(hash, id);
-                    }
-                    Ok(id)
-                }
-            };
-        }
-        Ok(())
-    }
-
     /// Puts a stored series back at its id.
     pub(crate) fn restore(&self, id: u32, entry: &SeriesEntry) {
-        let mut inner = self.inner.write();
-        let name = entry.labels.metric_name().unwrap_or("");
-        inner.metrics.insert(Arc::from(name), entry.metric);
-        inner.next_metric = inner.next_metric.max(entry.metric.saturating_add(1));
-        inner.insert_at(id, &entry.labels);
+        self.inner.write().restore(id, entry);
     }
 
     /// Gives out no id below `next`.
@@ -371,6 +332,13 @@ impl Inner {
         }
         self.insert_at(id, labels);
         Ok(id)
+    }
+
+    fn restore(&mut self, id: u32, entry: &SeriesEntry) {
+        let name = entry.labels.metric_name().unwrap_or("");
+        self.metrics.insert(Arc::from(name), entry.metric);
+        self.next_metric = self.next_metric.max(entry.metric.saturating_add(1));
+        self.insert_at(id, &entry.labels);
     }
 
     fn insert_at(&mut self, id: u32, labels: &Labels) {

@@ -30,6 +30,7 @@ use crate::replay::{ReplayGate, Unreplayed};
 use crate::retention::{Retention, RetentionLimits};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
+use crate::stopped::Stopped;
 use crate::tombstones::Tombstones;
 
 /// So many full chunks wake the upkeep before its interval ends.
@@ -55,6 +56,7 @@ pub(crate) struct Engine {
     #[cfg(test)]
     pub(crate) rewrite_fault: Mutex<Option<crate::rewrite::RewriteStep>>,
     pub(crate) retention: Retention,
+    pub(crate) stopped: Stopped,
     pub(crate) disorder: Disorder,
     pub(crate) order: OrderWindow,
     pub(crate) tombstones: Tombstones,
@@ -80,6 +82,8 @@ pub(crate) struct UpkeepState {
     pub(crate) commit_times: VecDeque<(u64, Timestamp)>,
     pub(crate) replay_from: u64,
     pub(crate) next_seal: u64,
+    /// When series that stopped were last looked for.
+    pub(crate) last_stop: Option<Timestamp>,
 }
 
 /// Numbers about the head.
@@ -150,6 +154,7 @@ impl Tsdb {
             stop_rewriter: Mutex::new(None),
             began_chunks: AtomicU32::new(0),
             refused: AtomicBool::new(false),
+            stopped: Stopped::new(clock.now()),
             options,
             clock,
             kv,

@@ -45,6 +45,15 @@ pub(crate) struct Shard {
     late: late::Late,
 }
 
+/// What makes a series one that stopped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdleSince {
+    /// Its newest sample is not newer.
+    pub(crate) newest: Timestamp,
+    /// Whether that holds for series of which nothing was heard since the engine was opened.
+    pub(crate) untouched: bool,
+}
+
 /// All shards.
 #[derive(Debug)]
 pub(crate) struct Head {
@@ -136,6 +145,25 @@ impl Head {
         }
     }
 
+    /// Marks a series as removed if it is idle. Requests that found it before look it up again.
+    pub(crate) fn mark_stopped(&self, series: u32, idle: &IdleSince) -> bool {
+        let mut shard = self.shards[shard_of(series)].lock();
+        let is_idle = shard.is_idle(series, idle);
+        if is_idle {
+            shard.series.entry(slot_of(series)).set_removed(true);
+        }
+        is_idle
+    }
+
+    /// Forgets series, which must not be known to anybody else any more.
+    pub(crate) fn release(&self, series: &[u32]) {
+        for id in series {
+            let mut shard = self.shards[shard_of(*id)].lock();
+            *shard.series.entry(slot_of(*id)) = HeadSeries::default();
+        }
+        self.for_each_shard(|_, shard| shard.series.drop_pages(HeadSeries::is_vacant));
+    }
+
     /// How many chunks wait to be sealed.
     pub(crate) fn full_chunks(&self) -> usize {
         self.shards
@@ -225,6 +253,23 @@ impl LockedShards<'_> {
 }
 
 impl Shard {
+    /// Whether all samples of a series are in sealed chunks, and none is recent.
+    pub(crate) fn is_idle(&self, series: u32, idle: &IdleSince) -> bool {
+        if self.full.contains_key(&series) || self.late.contains(series) {
+            return false;
+        }
+        let Some(head) = self.series.get(slot_of(series)) else {
+            return idle.untouched;
+        };
+        let has_stopped = match head.newest() {
+            Newest::Unknown | Newest::None => idle.untouched,
+            Newest::Time | Newest::Float | Newest::Histogram => {
+                head.reserved_ms <= idle.newest.as_millis()
+            }
+        };
+        has_stopped && head.is_idle() && !head.is_removed()
+    }
+
     fn add_full(&mut self, full: FullChunk) {
         self.full.entry(full.series).or_default().push(full);
         self.full_count += 1;

@@ -8,6 +8,8 @@ mod postings;
 mod presence;
 mod select;
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 use model::Labels;
 use parking_lot::Mutex;
@@ -17,6 +19,8 @@ use cache::MatcherCache;
 use label::LabelIndex;
 use presence::Presence;
 pub(crate) use select::LabelReader;
+
+use crate::stopped::Segment;
 
 /// Postings of all published series.
 #[derive(Debug, Default)]
@@ -29,6 +33,8 @@ pub(crate) struct Index {
     previous: Vec<u32>,
     all: RoaringBitmap,
     presence: Presence,
+    /// Indexes of series that stopped.
+    segments: Vec<Arc<Segment>>,
     /// Counts changes, for all labels together.
     version: u64,
     cache: Mutex<MatcherCache>,
@@ -118,7 +124,7 @@ impl Index {
     }
 
     /// The labels that series have.
-    fn labels(&self) -> impl Iterator<Item = &LabelIndex> {
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &LabelIndex> {
         self.labels.iter().filter(|label| !label.is_empty())
     }
 }

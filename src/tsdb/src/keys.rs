@@ -13,6 +13,9 @@ pub(crate) const META_NEXT_SERIES: &[u8] = b"next-series";
 /// Family `Meta`: newest time of all samples, in milliseconds.
 pub(crate) const META_NEWEST_TIME: &[u8] = b"newest-time";
 
+/// Family `Meta`: start of the hash of labels.
+pub(crate) const META_LABELS_SEED: &[u8] = b"labels-seed";
+
 const COMMIT: u8 = b'c';
 const SEAL: u8 = b's';
 const PRESENCE: u8 = b'p';
@@ -176,4 +179,63 @@ pub(crate) fn chunk_series(
     key[4..8].copy_from_slice(&metric.to_be_bytes());
     key[8..].copy_from_slice(&series.to_be_bytes());
     key
+}
+
+const SEGMENT: u8 = b's';
+
+/// Family `Index`: first key of all segments.
+pub(crate) const SEGMENT_PREFIX: &[u8] = &[SEGMENT];
+
+/// Family `Index`: behind all segments.
+pub(crate) const BEHIND_SEGMENTS: &[u8] = &[SEGMENT + 1];
+
+/// The rows of a segment: see `docs/formats/index.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SegmentRow<'a> {
+    /// All series.
+    Series,
+    /// The series that have a label.
+    Present(&'a str),
+    /// The values of a label.
+    Values(&'a str),
+}
+
+/// Family `Index`: a row of a segment.
+pub(crate) fn segment(number: u32, row: SegmentRow<'_>) -> Vec<u8> {
+    let (kind, name) = match row {
+        SegmentRow::Series => (0, ""),
+        SegmentRow::Present(name) => (1, name),
+        SegmentRow::Values(name) => (2, name),
+    };
+    let mut key = vec![SEGMENT];
+    key.extend_from_slice(&number.to_be_bytes());
+    key.push(kind);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The number of a segment's row.
+pub(crate) fn segment_number(key: &[u8]) -> Option<u32> {
+    match key.split_first() {
+        Some((&SEGMENT, rest)) => rest.get(..4)?.try_into().ok().map(u32::from_be_bytes),
+        _ => None,
+    }
+}
+
+/// The label of a [`SegmentRow::Present`] of a segment.
+pub(crate) fn segment_present_name(number: u32, key: &[u8]) -> Option<&str> {
+    let name = key.strip_prefix(&*segment(number, SegmentRow::Present("")))?;
+    std::str::from_utf8(name).ok()
+}
+
+/// From the first key of a segment to the first one behind it.
+pub(crate) fn segment_bounds(number: u32) -> (Vec<u8>, Vec<u8>) {
+    let bound = |number: u32| [&[SEGMENT], &number.to_be_bytes()[..]].concat();
+    let below = number.checked_add(1).map_or(vec![SEGMENT + 1], bound);
+    (bound(number), below)
+}
+
+/// Family `Stopped`: ids of stopped series, by the hash of their labels.
+pub(crate) fn stopped(hash: u128) -> [u8; 16] {
+    hash.to_be_bytes()
 }

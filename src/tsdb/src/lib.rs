@@ -34,6 +34,7 @@ mod rows;
 mod seal;
 mod seal_late;
 mod series_set;
+mod stopped;
 mod tombstones;
 mod varint;
 

@@ -51,6 +51,18 @@ impl<T: Default> Paged<T> {
         })
     }
 
+    /// Drops the pages of which all entries are as if they had never been written.
+    pub(crate) fn drop_pages(&mut self, is_vacant: impl Fn(&T) -> bool) {
+        for page in &mut self.pages {
+            if page
+                .as_ref()
+                .is_some_and(|page| page.iter().all(&is_vacant))
+            {
+                *page = None;
+            }
+        }
+    }
+
     #[cold]
     fn make_page(&mut self, page: usize) {
         if self.pages.len() <= page {

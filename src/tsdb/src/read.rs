@@ -1,6 +1,6 @@
 //! Reading: matchers to series, and the newest stored sample of one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chunkenc::{ChunkKind, HistogramChunk, LargeChunk};
@@ -83,16 +83,22 @@ impl Querier for EngineQuerier {
         let deleted = self.engine.tombstones.load();
         // Before the look at the index, so that what is found there keeps its labels.
         let pin = self.engine.catalog.pin();
-        let (ids, partitions) = if self.is_empty() {
+        let (mut missing, partitions) = if self.is_empty() {
             (RoaringBitmap::new(), Vec::new())
         } else {
-            let index = self.engine.index.read();
-            let partitions = index.partitions(self.range);
-            let partitions = partitions.map(|(partition, _)| partition).collect();
-            let ids = index.select(matchers, self.range, &self.engine.catalog);
-            (ids, partitions)
+            self.engine.select_series(matchers, self.range)?
         };
-        let mut series = self.engine.catalog.places(ids.iter());
+        let mut series = self.engine.catalog.places(missing.iter());
+        let mut stopped = HashMap::new();
+        if (series.len() as u64) < missing.len() {
+            for (id, _) in &series {
+                missing.remove(*id);
+            }
+            self.engine.stored_series(&missing, |id, entry| {
+                series.push((id, entry.place()));
+                stopped.insert(id, entry.labels);
+            })?;
+        }
         if !deleted.is_empty() {
             self.leave_out_deleted(&mut series, &deleted)?;
         }
@@ -102,6 +108,7 @@ impl Querier for EngineQuerier {
         let selection = Selection {
             pin,
             series,
+            stopped,
             partitions,
             deleted,
         };
@@ -114,16 +121,14 @@ impl Querier for EngineQuerier {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        let index = self.engine.index.read();
-        Ok(index.label_names(matchers, self.range, &self.engine.catalog))
+        Ok(self.engine.label_names(matchers, self.range)?)
     }
 
     fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
         if self.is_empty() {
             return Ok(Vec::new());
         }
-        let index = self.engine.index.read();
-        Ok(index.label_values(name, (matchers, self.range), &self.engine.catalog))
+        Ok(self.engine.label_values(name, matchers, self.range)?)
     }
 }
 
@@ -152,7 +157,7 @@ impl LabelReader for Catalog {
 impl Engine {
     /// The newest sample of a series in the store; not what is only in the head.
     pub(crate) fn newest_stored(&self, id: u32) -> Result<Option<(i64, NewestValue)>, TsdbError> {
-        let Some(place) = self.catalog.place(id) else {
+        let Some(place) = self.place(id)? else {
             return Ok(None);
         };
         let partitions: Vec<Partition> = {

@@ -39,7 +39,7 @@ pub(crate) struct Unreplayed {
     seals_are_whole: bool,
 }
 
-fn log_damage(error: &TsdbError, message: &'static str) {
+pub(crate) fn log_damage(error: &TsdbError, message: &'static str) {
     tracing::error!(error = %base::report(error), "{message}");
 }
 
@@ -48,6 +48,7 @@ impl Engine {
     /// that are only in the log. What is damaged is logged and left out.
     pub(crate) fn restore(&self) -> Result<Unreplayed, TsdbError> {
         self.check_format()?;
+        self.restore_stopped()?;
         self.restore_series()?;
         self.restore_presence();
         self.restore_disorder();
@@ -115,7 +116,7 @@ impl Engine {
         Ok(self.kv.write(batch)?)
     }
 
-    fn get_number(&self, key: &[u8]) -> Result<Option<u64>, TsdbError> {
+    pub(crate) fn get_number(&self, key: &[u8]) -> Result<Option<u64>, TsdbError> {
         let Some(bytes) = self.kv.get(kv::Family::Meta, key)? else {
             return Ok(None);
         };
@@ -126,8 +127,10 @@ impl Engine {
     }
 
     fn restore_series(&self) -> Result<(), TsdbError> {
+        // Only active series are read: opening does not take longer with stopped ones.
+        let stopped = self.stopped.ids();
         let mut index = self.index.write();
-        self.walk_series(|id, entry| {
+        self.walk_series(&stopped, |id, entry| {
             index.add(id, &entry.labels);
             self.catalog.restore(id, &entry);
         });
@@ -148,20 +151,21 @@ impl Engine {
     }
 
     fn restore_presence(&self) {
+        let stopped = self.stopped.ids();
         let mut index = self.index.write();
         let read = self.read_presence(|partition, series| {
             // A bitmap may name series whose commit never reached the disk, or whose row was lost.
             if let Some(last) = series.max() {
                 self.catalog.reserve_ids(last.saturating_add(1));
             }
-            let known = series & index.all();
+            let known = series & (index.all() | &stopped);
             index.set_presence(partition, known);
         });
         if let Err(error) = read {
             log_damage(&error, "which series are in which partition is unreadable");
             // Too many present are only slower to read; too few would be missing from answers.
             for partition in self.stored_partitions() {
-                let all = index.all().clone();
+                let all = index.all() | &stopped;
                 index.set_presence(partition, all);
             }
         }
@@ -207,7 +211,7 @@ impl Engine {
 
     /// Slower to read, never wrong.
     fn mark_all_disordered(&self) {
-        let all = self.index.read().all().clone();
+        let all = self.index.read().all() | self.stopped.ids();
         for partition in self.stored_partitions() {
             self.disorder.mark(all.iter().map(|id| (partition, id)));
         }

@@ -6,6 +6,7 @@ use kv::Family;
 use model::{TimeRange, Timestamp};
 use roaring::RoaringBitmap;
 
+use crate::catalog::SeriesEntry;
 use crate::cold::keys as cold_keys;
 use crate::db::Engine;
 use crate::error::TsdbError;
@@ -96,7 +97,8 @@ impl Engine {
             last.unwrap_or(Timestamp::MIN),
         ));
         dropped?;
-        self.remove_empty_series()
+        self.remove_empty_series()?;
+        self.remove_stopped_series()
     }
 
     /// Where retention begins; `None` keeps everything. A clock that runs ahead of the newest
@@ -155,28 +157,53 @@ impl Engine {
         if removed.is_empty() {
             return Ok(());
         }
-        let mut batch = self.kv.batch();
-        for id in &removed {
-            batch.delete(Family::Series, &keys::series(id));
-        }
-        let next = self.catalog.next_id();
-        batch.put(Family::Meta, keys::META_NEXT_SERIES, &next.to_be_bytes());
-        if let Err(error) = self.kv.write(batch) {
-            for id in &removed {
-                let mut locked = self.head.lock(std::iter::once(id));
-                locked.series(id).set_removed(false);
-            }
-            return Err(error.into());
-        }
         let entries = self.catalog.get_many(removed.iter());
+        if let Err(error) = self.remove_rows(&entries) {
+            self.unmark_removed(removed.iter());
+            return Err(error);
+        }
         let mut index = self.index.write();
         for (id, entry) in &entries {
             index.remove(*id, &entry.labels);
         }
         drop(index);
-        self.catalog.remove(&removed.iter().collect::<Vec<_>>());
+        let ids: Vec<u32> = removed.iter().collect();
+        self.catalog.remove(&ids);
+        self.head.release(&ids);
         self.metrics.series_removed.add(removed.len());
         Ok(())
+    }
+
+    /// Removes everything that is stored about series without samples.
+    fn remove_rows(&self, series: &[(u32, SeriesEntry)]) -> Result<(), TsdbError> {
+        let mut batch = self.kv.batch();
+        self.delete_rows(&mut batch, series)?;
+        Ok(self.kv.write(batch)?)
+    }
+
+    /// Puts into a batch what [`Engine::remove_rows`] does.
+    pub(crate) fn delete_rows(
+        &self,
+        batch: &mut kv::Batch<'_>,
+        series: &[(u32, SeriesEntry)],
+    ) -> Result<(), TsdbError> {
+        for (id, entry) in series {
+            batch.delete(Family::Series, &keys::series(*id));
+            if self.stopped.contains(*id) {
+                self.forget_hash(batch, *id, entry)?;
+            }
+        }
+        let next = self.catalog.next_id();
+        batch.put(Family::Meta, keys::META_NEXT_SERIES, &next.to_be_bytes());
+        Ok(())
+    }
+
+    /// Takes back that series were marked.
+    pub(crate) fn unmark_removed(&self, ids: impl Iterator<Item = u32>) {
+        for id in ids {
+            let mut locked = self.head.lock(std::iter::once(id));
+            locked.series(id).set_removed(false);
+        }
     }
 
     /// Marks those series dead that have nothing under way either; requests that found them

@@ -54,6 +54,7 @@ impl Engine {
         } else {
             Ok(())
         };
+        let stopped = self.stop_idle_series(&mut upkeep, now);
         let mut chunks = 0;
         self.head
             .for_each_shard(|_, shard| chunks += shard.chunks());
@@ -62,7 +63,7 @@ impl Engine {
             self.metrics.head_chunks.set(chunks as f64);
             self.metrics.head_series.set(self.catalog.len() as f64);
         }
-        sealed.and(retired).and(removed)
+        sealed.and(retired).and(removed).and(stopped)
     }
 
     /// Leaves nothing in the head.

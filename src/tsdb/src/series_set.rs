@@ -3,6 +3,7 @@
 mod cursor;
 mod parts;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{Labels, TimeRange, Timestamp};
@@ -42,6 +43,8 @@ pub(crate) struct Selection {
     /// Made before the series were looked up.
     pub(crate) pin: Pin,
     pub(crate) series: Vec<(u32, Place)>,
+    /// Labels of those that are not in memory.
+    pub(crate) stopped: HashMap<u32, Labels>,
     /// Partitions that may hold their chunks.
     pub(crate) partitions: Vec<Partition>,
     /// What was deleted before the series were looked up, and before any sample is.
@@ -267,7 +270,10 @@ impl SeriesSet for EngineSeriesSet {
 
     fn labels(&self, index: usize) -> Labels {
         let (id, _) = self.selection.series[index];
-        self.engine.catalog.labels(id, &self.selection.pin)
+        match self.selection.stopped.get(&id) {
+            Some(labels) => labels.clone(),
+            None => self.engine.catalog.labels(id, &self.selection.pin),
+        }
     }
 
     fn read_newest(&self, index: usize, columns: &mut Columns) -> Result<(), StorageError> {

@@ -6,6 +6,7 @@ mod order_walk;
 mod recovery;
 mod restless;
 mod rewriting;
+mod stopped_walk;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use storage::{
 use crate::{Background, Tsdb, TsdbOptions};
 
 pub(crate) const DAY: PromDuration = PromDuration::from_secs(24 * 3600);
+/// Of an engine that keeps little.
+const RETENTION: PromDuration = PromDuration::from_secs(5 * 24 * 3600);
 /// Noon of some day, in milliseconds.
 pub(crate) const START_MS: i64 = 1_700_000_000_000 / 86_400_000 * 86_400_000 + 43_200_000;
 
@@ -30,12 +33,29 @@ pub(crate) struct Bench {
     directory: tempfile::TempDir,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) tsdb: Tsdb,
-    window: PromDuration,
+    settings: Settings,
 }
 
-fn open(path: &Path, clock: &Arc<ManualClock>, window: PromDuration) -> Tsdb {
+/// What tests choose.
+#[derive(Clone, Copy)]
+struct Settings {
+    window: PromDuration,
+    retention: PromDuration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window: PromDuration::ZERO,
+            retention: PromDuration::from_secs(15 * 24 * 3600),
+        }
+    }
+}
+
+fn open(path: &Path, clock: &Arc<ManualClock>, settings: Settings) -> Tsdb {
     let options = TsdbOptions {
-        out_of_order_window: window,
+        out_of_order_window: settings.window,
+        retention: Some(settings.retention),
         background: Background::Manual,
         kv: KvOptions {
             wal_sync: WalSync::Os,
@@ -49,29 +69,42 @@ fn open(path: &Path, clock: &Arc<ManualClock>, window: PromDuration) -> Tsdb {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self::prepared(PromDuration::ZERO, |_| ())
+        Self::prepared(Settings::default(), |_| ())
     }
 
     /// An engine that takes samples out of order.
     pub(crate) fn with_window(window: PromDuration) -> Self {
-        Self::prepared(window, |_| ())
+        let settings = Settings {
+            window,
+            ..Settings::default()
+        };
+        Self::prepared(settings, |_| ())
+    }
+
+    /// An engine that keeps samples for [`RETENTION`].
+    pub(crate) fn with_retention() -> Self {
+        let settings = Settings {
+            retention: RETENTION,
+            ..Settings::default()
+        };
+        Self::prepared(settings, |_| ())
     }
 
     /// An engine in a folder that is prepared first.
     pub(crate) fn in_folder(prepare: impl FnOnce(&Path)) -> Self {
-        Self::prepared(PromDuration::ZERO, prepare)
+        Self::prepared(Settings::default(), prepare)
     }
 
-    fn prepared(window: PromDuration, prepare: impl FnOnce(&Path)) -> Self {
+    fn prepared(settings: Settings, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START_MS)));
-        let tsdb = open(directory.path(), &clock, window);
+        let tsdb = open(directory.path(), &clock, settings);
         Self {
             directory,
             clock,
             tsdb,
-            window,
+            settings,
         }
     }
 
@@ -81,24 +114,24 @@ impl Bench {
             directory,
             clock,
             tsdb,
-            window,
+            settings,
         } = self;
         if clean {
             tsdb.close().unwrap();
         }
         drop(tsdb);
-        let tsdb = open(directory.path(), &clock, window);
+        let tsdb = open(directory.path(), &clock, settings);
         Self {
             directory,
             clock,
             tsdb,
-            window,
+            settings,
         }
     }
 
     /// Changes the window as a reload does; it stays when the engine is opened again.
     pub(crate) fn set_window(&mut self, window: PromDuration) {
-        self.window = window;
+        self.settings.window = window;
         self.tsdb.set_out_of_order_window(window);
     }
 
@@ -141,12 +174,12 @@ impl Bench {
     /// The engine of another folder, at the same time.
     pub(crate) fn beside(&self, path: &Path) -> Self {
         let clock = Arc::clone(&self.clock);
-        let tsdb = open(path, &clock, self.window);
+        let tsdb = open(path, &clock, self.settings);
         Self {
             directory: tempfile::tempdir().unwrap(),
             clock,
             tsdb,
-            window: self.window,
+            settings: self.settings,
         }
     }
 

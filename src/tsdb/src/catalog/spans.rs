@@ -105,6 +105,8 @@ impl Spans {
                 *self.fingerprints.entry(*id as usize) = 0;
             }
         }
+        self.fingerprints
+            .drop_pages(|fingerprint| *fingerprint == 0);
         let fingerprints = &self.fingerprints;
         let is_known = |id: u32| {
             fingerprints

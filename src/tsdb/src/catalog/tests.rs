@@ -1,6 +1,29 @@
 //! Series are found however they are named, and labels outlive their series for who holds a pin.
 
+use model::LabelError;
+use parking_lot::RwLockReadGuard;
+
 use super::*;
+
+/// No series has stopped.
+#[derive(Default)]
+struct NoneStopped(RwLock<()>);
+
+impl StoppedSeries for NoneStopped {
+    fn arrivals(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.read()
+    }
+
+    fn is_any(&self) -> bool {
+        false
+    }
+
+    fn find(&self, _labels: &Labels) -> Result<Option<(u32, SeriesEntry)>, AppendError> {
+        Ok(None)
+    }
+
+    fn returned(&self, _series: &[(u32, SeriesEntry)]) {}
+}
 
 fn labels_of(number: u32) -> Labels {
     let number_text = number.to_string();
@@ -23,7 +46,7 @@ fn ids(catalog: &Catalog, spans: &[String]) -> Vec<Option<u32>> {
         span: span.as_bytes(),
         parse,
     });
-    let resolution = catalog.resolve(keys).unwrap();
+    let resolution = catalog.resolve(keys, &NoneStopped::default()).unwrap();
     resolution.into_iter().map(Result::ok).collect()
 }
 
@@ -46,10 +69,13 @@ fn series_are_found_by_span_labels_and_reference() {
     assert_eq!(ids(&catalog, &mixed), want);
     assert_eq!(ids(&catalog, &mixed), want);
     for (id, labels) in (0..).zip(&labels) {
-        let by_labels = catalog.resolve(std::iter::once(SeriesKey::Labels(labels)));
+        let by_labels = catalog.resolve(
+            std::iter::once(SeriesKey::Labels(labels)),
+            &NoneStopped::default(),
+        );
         assert_eq!(by_labels.unwrap()[0].ok(), Some(id));
         let reference = SeriesKey::Ref(SeriesRef::new(u64::from(id)));
-        let by_reference = catalog.resolve(std::iter::once(reference));
+        let by_reference = catalog.resolve(std::iter::once(reference), &NoneStopped::default());
         assert_eq!(by_reference.unwrap()[0].ok(), Some(id));
         let entry = catalog.get(id).unwrap();
         assert_eq!(entry.labels, *labels);
@@ -87,12 +113,18 @@ fn pinned_labels_outlive_their_series() {
     assert_eq!(catalog.labels(10, &pin), labels[5]);
     drop(pin);
     // New series would take the pairs of those that are gone.
-    let new = catalog.resolve(std::iter::once(SeriesKey::Labels(&labels[5])));
+    let new = catalog.resolve(
+        std::iter::once(SeriesKey::Labels(&labels[5])),
+        &NoneStopped::default(),
+    );
     assert_eq!(new.unwrap()[0].ok(), Some(105));
     assert_eq!(catalog.labels(12, &later), labels[7]);
     assert_eq!(catalog.labels(13, &later), labels[8]);
     drop(later);
-    let new = catalog.resolve(std::iter::once(SeriesKey::Labels(&labels[6])));
+    let new = catalog.resolve(
+        std::iter::once(SeriesKey::Labels(&labels[6])),
+        &NoneStopped::default(),
+    );
     assert_eq!(new.unwrap()[0].ok(), Some(106));
     assert!(catalog.inner.read().removed.is_empty());
     assert_eq!(catalog.labels(12, &catalog.pin()), Labels::empty());

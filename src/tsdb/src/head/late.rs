@@ -115,6 +115,7 @@ impl Late {
         all.map(Slab::columns).collect()
     }
 
+    /// Whether a series has samples here.
     pub(super) fn contains(&self, series: u32) -> bool {
         self.series.contains_key(&series)
     }

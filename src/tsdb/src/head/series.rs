@@ -140,6 +140,11 @@ impl HeadSeries {
         !self.is_pending() && self.open.is_empty() && self.persisted() != Persisted::Queued
     }
 
+    /// Whether nothing is known of the series.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.state.is_default() && self.open.is_empty()
+    }
+
     /// Whether it has unsealed samples that are in no full chunk.
     pub(super) fn has_open(&self) -> bool {
         !self.open.is_empty()

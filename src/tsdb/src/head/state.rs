@@ -40,6 +40,10 @@ const PENDING_ONE: u32 = 1 << 9;
 const PENDING_MASK: u32 = !(PENDING_ONE - 1);
 
 impl State {
+    pub(super) const fn is_default(self) -> bool {
+        self.0 == 0
+    }
+
     pub(super) const fn newest(self) -> Newest {
         Newest::from_bits(self.0)
     }

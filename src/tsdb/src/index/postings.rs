@@ -117,7 +117,7 @@ impl Postings {
                 if !bitmap.remove(id) {
                     return false;
                 }
-                if bitmap.len() as usize <= MAX_LIST / 2 {
+                if bitmap.len() <= MAX_LIST as u64 / 2 {
                     *self = bitmap.iter().collect();
                 }
             }

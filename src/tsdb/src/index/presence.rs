@@ -1,12 +1,14 @@
 //! Which series have chunks in which partition: one bitmap a day.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::TimeRange;
 use roaring::RoaringBitmap;
 
 use super::Index;
 use crate::partition::Partition;
+use crate::stopped::Segment;
 
 /// With no more series than this, each one is looked up in each partition.
 const FEW_SERIES: u64 = 1024;
@@ -110,5 +112,41 @@ impl Index {
     /// Series with chunks in any partition that overlaps `range`.
     pub(crate) fn present_in(&self, range: TimeRange) -> RoaringBitmap {
         union(self.partitions(range).map(|(_, present)| present))
+    }
+
+    /// The indexes of series that stopped.
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
+    /// Replaces the indexes of series that stopped.
+    pub(crate) fn set_segments(&mut self, segments: Vec<Arc<Segment>>) {
+        self.segments = segments;
+    }
+
+    /// Adds an index of series that stopped.
+    pub(crate) fn add_segment(&mut self, segment: Arc<Segment>) {
+        self.segments.push(segment);
+    }
+
+    /// Segments with series that have chunks in a partition that overlaps `range`, and those of
+    /// the series that are not in memory.
+    pub(crate) fn stopped_in(&self, range: TimeRange) -> Vec<(Arc<Segment>, RoaringBitmap)> {
+        let mut found = Vec::new();
+        for segment in &self.segments {
+            let mut present = RoaringBitmap::new();
+            for (_, series) in self.partitions(range) {
+                // Series stop in the order of their ids, roughly: most segments have none that is
+                // even near.
+                if !series.is_disjoint(&segment.series) {
+                    present |= series & &segment.series;
+                }
+            }
+            present -= &self.all;
+            if !present.is_empty() {
+                found.push((Arc::clone(segment), present));
+            }
+        }
+        found
     }
 }

@@ -235,6 +235,11 @@ impl Index {
         labels: &dyn LabelReader,
     ) -> Option<RoaringBitmap> {
         if matchers.is_empty() {
+            // Nearly always the newest partition has all active series.
+            let mut partitions = self.partitions(range).rev();
+            if partitions.any(|(_, present)| self.all.is_subset(present)) {
+                return None;
+            }
             let present = self.present_in(range);
             return (!self.all.is_subset(&present)).then_some(present);
         }

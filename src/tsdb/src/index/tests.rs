@@ -65,11 +65,18 @@ fn labels(values: [u16; 3]) -> Labels {
     let few = format!("v{}", values[0] % 4);
     let many = format!("node-{}.example:{}", values[1] % 300, 9100 + values[1] % 3);
     let rare = "x".repeat(usize::from(values[2] % 3));
-    let mut pairs = vec![("__name__", if values[2] % 2 == 0 { "up" } else { "down" })];
-    if values[0] % 5 != 0 {
+    let mut pairs = vec![(
+        "__name__",
+        if values[2].is_multiple_of(2) {
+            "up"
+        } else {
+            "down"
+        },
+    )];
+    if !values[0].is_multiple_of(5) {
         pairs.push(("few", &few));
     }
-    if values[1] % 7 != 0 {
+    if !values[1].is_multiple_of(7) {
         pairs.push(("many", &many));
     }
     if !rare.is_empty() {

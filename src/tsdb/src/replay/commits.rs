@@ -32,33 +32,40 @@ struct Tally {
     samples: u64,
     /// Samples of series that are not known, by the id of the series.
     unknown: BTreeMap<u32, u64>,
+    /// Stopped series that have samples.
+    revived: RoaringBitmap,
 }
 
 /// What is known of rows before they are read.
 struct Known {
-    /// Series ids as plain bits: asked for every row.
-    words: Vec<u64>,
+    active: Bits,
+    stopped: Bits,
     late: LateSeals,
     seals_are_whole: bool,
 }
 
-impl Known {
-    fn new(ids: &RoaringBitmap, unreplayed: Unreplayed) -> Self {
+/// Series ids as plain bits: asked for every row.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(ids: &RoaringBitmap) -> Self {
         let length = ids.max().map_or(0, |max| max as usize / 64 + 1);
         let mut words = vec![0; length];
         for id in ids {
             words[id as usize / 64] |= 1 << (id % 64);
         }
-        Self {
-            words,
-            late: unreplayed.late,
-            seals_are_whole: unreplayed.seals_are_whole,
-        }
+        Self(words)
     }
 
     fn contains(&self, id: u32) -> bool {
-        let word = self.words.get(id as usize / 64);
+        let word = self.0.get(id as usize / 64);
         word.is_some_and(|word| word >> (id % 64) & 1 == 1)
+    }
+}
+
+impl Known {
+    fn contains(&self, id: u32) -> bool {
+        self.active.contains(id) || self.stopped.contains(id)
     }
 
     /// Whether a row of commit `number` that came out of order is in a chunk.
@@ -84,7 +91,12 @@ impl Engine {
         let _end = EndOfReplay(self);
         let timer = std::time::Instant::now();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let known = Known::new(self.index.read().all(), unreplayed);
+        let known = Known {
+            active: Bits::new(self.index.read().all()),
+            stopped: Bits::new(&self.stopped.ids()),
+            late: unreplayed.late,
+            seals_are_whole: unreplayed.seals_are_whole,
+        };
         let mut log = LogReader::new(&self.kv, replay_from);
         let mut tally = Tally::default();
         let (mut batch, mut lost) = log.next_batch();
@@ -100,6 +112,11 @@ impl Engine {
             let (sorted, next) = self.sort_batch(&batch, threads, || log.next_batch());
             self.apply_batch(&sorted, &known, threads, &mut tally);
             (batch, lost) = next;
+            if let Err(error) = self.revive(&std::mem::take(&mut tally.revived)) {
+                // Their chunks could not be sealed.
+                tracing::error!(error = %base::report(&error), "reading series of the log failed");
+                return;
+            }
             // Seal records reach beyond what they were made from.
             self.committer.resume_after(log.next_number() - 1);
             self.bound_full_chunks();
@@ -182,6 +199,7 @@ impl Engine {
         });
         for part in tallies {
             tally.samples += part.samples;
+            tally.revived |= part.revived;
             for (id, samples) in part.unknown {
                 *tally.unknown.entry(id).or_default() += samples;
             }
@@ -218,6 +236,10 @@ impl Engine {
             }
         }
         tally.samples += accepted.len() as u64;
+        let series = accepted.iter().map(|row| row.series);
+        let revived =
+            series.filter(|id| known.stopped.contains(*id) && !known.active.contains(*id));
+        tally.revived.extend(revived);
         if let Some(newest_ms) = accepted.iter().map(|row| row.timestamp_ms).max() {
             self.order.note_newest(newest_ms);
         }

@@ -1,5 +1,7 @@
 //! Reading around damage while the engine is opened.
 
+use roaring::RoaringBitmap;
+
 use super::log_damage;
 use crate::catalog::SeriesEntry;
 use crate::cold::keys as cold_keys;
@@ -14,9 +16,16 @@ const MAX_PROBES: u32 = 1 << 16;
 /// Families whose keys begin with a partition.
 const PARTITIONED: &[kv::Family] = &[kv::Family::Chunks, kv::Family::Cold];
 
+/// Rows to step over before a seek is cheaper.
+const STEPS_BEFORE_SEEK: u32 = 8;
+
 impl Engine {
-    /// Visits all series whose rows are readable.
-    pub(super) fn walk_series(&self, mut visit: impl FnMut(u32, SeriesEntry)) {
+    /// Visits all series whose rows are readable, but for some that have stopped.
+    pub(super) fn walk_series(
+        &self,
+        stopped: &RoaringBitmap,
+        mut visit: impl FnMut(u32, SeriesEntry),
+    ) {
         let mut scan = self.kv.scan(kv::Family::Series, None);
         scan.seek(&keys::series(0));
         let mut next = 0_u32;
@@ -36,6 +45,10 @@ impl Engine {
                             "series with ids in this range are lost"
                         );
                         probes = 0;
+                    }
+                    if stopped.contains(id) {
+                        next = skip_stopped(&mut scan, id, stopped);
+                        continue;
                     }
                     match decode_series(row) {
                         Ok(entry) => visit(id, entry),
@@ -140,4 +153,17 @@ impl Engine {
             Ok(None) | Err(_) => 1,
         }
     }
+}
+
+/// Moves behind the row of a stopped series, and behind all that follow without a gap. Returns the
+/// next id.
+fn skip_stopped(scan: &mut kv::Scan<'_>, id: u32, stopped: &RoaringBitmap) -> u32 {
+    let next = (id..u32::MAX).find(|id| !stopped.contains(*id));
+    let next = next.unwrap_or(u32::MAX);
+    if next - id <= STEPS_BEFORE_SEEK {
+        scan.advance();
+        return id.saturating_add(1);
+    }
+    scan.seek(&keys::series(next));
+    next
 }

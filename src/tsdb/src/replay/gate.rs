@@ -44,6 +44,11 @@ impl ReplayGate {
         }
     }
 
+    /// Whether the head is complete.
+    pub(crate) fn is_done(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
     /// The head is complete.
     pub(crate) fn finish(&self) {
         self.leave(Progress::Done);

@@ -299,7 +299,7 @@ fn what_is_written_reads_as_it_was() {
         directory,
         clock,
         tsdb,
-        window,
+        settings,
     } = bench;
     drop(tsdb);
     if let Some(folder) = std::env::var_os("FORMAT_FOLDER") {
@@ -307,7 +307,7 @@ fn what_is_written_reads_as_it_was() {
         copy(directory.path(), &folder.join("data"), is_needed);
         std::fs::write(folder.join("samples.txt"), &text).unwrap();
     }
-    assert_eq!(read(&open(directory.path(), &clock, window)), text);
+    assert_eq!(read(&open(directory.path(), &clock, settings)), text);
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Engine {
         self.note_change(TimeRange::ALL);
         let _upkeep = self.upkeep.lock();
         self.remove_empty_series()?;
+        self.remove_stopped_series()?;
         let took = timer.elapsed().as_secs_f64();
         self.metrics.tombstone_cleanup_seconds.observe(took);
         Ok(())
@@ -127,7 +128,7 @@ impl Engine {
         (partition, id): (Partition, u32),
         intervals: &Intervals,
     ) -> Result<(), TsdbError> {
-        let Some(place) = self.catalog.place(id) else {
+        let Some(place) = self.place(id)? else {
             return Ok(());
         };
         let corrupt = |error: chunkenc::DecodeError| TsdbError::corrupt("chunk", error.to_string());
@@ -167,7 +168,7 @@ impl Engine {
     ) -> Result<(), TsdbError> {
         let _upkeep = self.upkeep.lock();
         for id in series {
-            let Some(place) = self.catalog.place(id) else {
+            let Some(place) = self.place(id)? else {
                 continue;
             };
             if !read_in_order(self, (id, place), partition.range(), partition)?.is_empty() {

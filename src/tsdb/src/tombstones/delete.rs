@@ -19,10 +19,7 @@ impl Engine {
         if range.start > range.end {
             return Ok(());
         }
-        let series = {
-            let index = self.index.read();
-            index.select(matchers, range, &self.catalog)
-        };
+        let (series, _) = self.select_series(matchers, range)?;
         let mut next_record = self.tombstones.next_record.lock();
         let groups = self.group_by_end(range, &series)?;
         if groups.is_empty() {
