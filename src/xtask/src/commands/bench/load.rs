@@ -1,6 +1,7 @@
 //! The load: what scraped node exporters send by remote write, the same on every run and for every
 //! server. Nothing is kept per series, so a million of them cost the client nothing.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::encode::{self, Encoder};
@@ -122,7 +123,7 @@ impl Load {
         self.start_ms + i64::from(self.steps.saturating_sub(1)) * self.interval_ms
     }
 
-    pub(super) fn targets(&self) -> u32 {
+    fn targets(&self) -> u32 {
         self.series.div_ceil(self.templates_count())
     }
 
@@ -237,6 +238,13 @@ impl Load {
             target: self.target(number / templates, step),
             template: number % templates,
         }
+    }
+
+    /// Names of all metrics.
+    pub(super) fn metric_names(&self) -> BTreeSet<&str> {
+        let labels = self.templates.iter().flat_map(|template| &template.labels);
+        let names = labels.filter(|(name, _)| name == model::METRIC_NAME);
+        names.map(|(_, value)| value.as_str()).collect()
     }
 
     /// A selector of one series.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::exact;
-use super::load::{Load, instance};
+use super::load::Load;
 use super::report::{Figure, add_all};
 use super::server::{Candidate, Setup, pause};
 
@@ -111,16 +111,14 @@ fn is_near(a: f64, b: f64) -> bool {
     (a - b).abs() < 0.000_5
 }
 
-/// Acknowledged samples that are not there, counted target by target.
+/// Acknowledged samples that are not there, counted metric by metric: functions drop the name, and
+/// what is left of different metrics may be the same.
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 pub(super) fn lost_samples(candidate: &Candidate, load: &Load) -> anyhow::Result<f64> {
     let seconds = (load.end_ms() - load.start_ms) / 1000 + 30;
     let mut found = 0.0;
-    for target in 0..load.targets() {
-        let query = format!(
-            "sum(count_over_time({{instance=\"{}\"}}[{seconds}s]))",
-            instance(target)
-        );
+    for name in load.metric_names() {
+        let query = format!("sum(count_over_time({name}[{seconds}s]))");
         let value = candidate.value(&query, load.end_ms() + 10_000)?;
         found += value.map_or(Ok(0.0), |value| value.parse::<f64>())?;
     }
