@@ -372,7 +372,7 @@ mod tests {
         });
         let targets = |step| -> Vec<u32> { (0..20).map(|slot| load.target(slot, step)).collect() };
         assert_eq!(targets(0), (0..20).collect::<Vec<_>>());
-        let mut seen: std::collections::BTreeSet<u32> = targets(0).into_iter().collect();
+        let mut seen: BTreeSet<u32> = targets(0).into_iter().collect();
         for round in 1..25 {
             let (before, now) = (targets(round * 40 - 1), targets(round * 40));
             let new: Vec<_> = now

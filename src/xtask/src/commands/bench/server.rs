@@ -51,8 +51,9 @@ pub(super) struct Setup {
 
 /// Long enough for 30 simulated days.
 const RETENTION: &str = "40d";
-/// 60 % of 4 GiB: what VictoriaMetrics would take for its caches on a machine of that size.
-const VICTORIA_CACHES: &str = "2458MiB";
+/// 60 % of 4 GiB: what Firewatch and VictoriaMetrics would take as their limit on a machine of that
+/// size. Prometheus has none.
+const MEMORY_MIB: u32 = 2458;
 /// A request that takes longer is tried again.
 const READY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -91,10 +92,11 @@ impl Setup {
             }
             Kind::VictoriaMetrics => {
                 flags.push(format!("-retentionPeriod={RETENTION}"));
-                flags.push(format!("-memory.allowedBytes={VICTORIA_CACHES}"));
+                flags.push(format!("-memory.allowedBytes={MEMORY_MIB}MiB"));
             }
         }
         if kind == Kind::Firewatch {
+            flags.push(format!("--memory.limit={MEMORY_MIB}MB"));
             flags.extend(self.flags.iter().cloned());
         }
         flags
