@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use model::PromDuration;
-use promql::{EvaluationTimes, QueryRange};
+use promql::{CacheUse, EvaluationTimes, QueryRange};
 
 use crate::envelope::ApiError;
 use crate::form::Form;
@@ -34,6 +34,8 @@ pub(crate) struct QueryRequest {
     lookback: Option<PromDuration>,
     limit: Option<usize>,
     stats: Stats,
+    /// Whether results that are kept may be part of the answer.
+    cache: CacheUse,
     /// Whether the answer says how the query ran, instead of its result.
     analyze: Option<ExplainFormat>,
     origin: Origin,
@@ -133,6 +135,11 @@ impl QueryRequest {
             "all" => Stats::PerStep,
             _ => Stats::WantedByOtherName,
         };
+        // Who asks what a query costs means all of it. The parameter is VictoriaMetrics'.
+        let cache = match (stats, form.get("nocache")) {
+            (Stats::None, "" | "0" | "false") => CacheUse::Allowed,
+            _ => CacheUse::Bypassed,
+        };
         Ok(Self {
             query: form.get("query").to_owned(),
             times,
@@ -140,6 +147,7 @@ impl QueryRequest {
             lookback,
             limit: None,
             stats,
+            cache,
             analyze: None,
             origin: Origin::default(),
         })

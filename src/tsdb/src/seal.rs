@@ -126,13 +126,8 @@ impl Engine {
         }
         // Behind the chunks: they have all samples in order that slabs are held against, or the
         // head has.
-        self.seal_late(upkeep, slabs, bound, self.oldest_kept(now))?;
+        self.seal_late(upkeep, slabs, bound, self.retention_start(now))?;
         Ok(bound)
-    }
-
-    fn oldest_kept(&self, now: Timestamp) -> Option<Timestamp> {
-        let retention = self.retention.time();
-        retention.map(|retention| now.saturating_sub(retention))
     }
 
     /// For each step of the age bound the newest commit that is older.
@@ -168,7 +163,7 @@ impl Engine {
     /// Finds partition and metric of each chunk. Chunks of removed series and of partitions past
     /// retention are orphans: nothing would ever read or drop them.
     fn locate(&self, collected: Vec<FullChunk>, now: Timestamp) -> (Vec<Sealable>, Vec<u32>) {
-        let oldest = self.oldest_kept(now);
+        let oldest = self.retention_start(now);
         let expired =
             |partition: &Partition| oldest.is_some_and(|oldest| partition.range().end < oldest);
         let mut chunks = Vec::with_capacity(collected.len());

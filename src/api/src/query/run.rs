@@ -8,8 +8,7 @@ use base::ErrorKind;
 use model::{PromDuration, Timestamp};
 use promql::explain::Analysis;
 use promql::{
-    CacheUse, EngineError, EvaluationTimes, QueryContext, QueryStats, StepStats, StopCheck,
-    StopReason,
+    EngineError, EvaluationTimes, QueryContext, QueryStats, StepStats, StopCheck, StopReason,
 };
 
 use super::log::LoggedQuery;
@@ -167,11 +166,7 @@ impl Pending {
             lookback_delta: request.lookback,
             memory: Some(Arc::clone(&turn.memory)),
             per_step_stats: request.stats == Stats::PerStep,
-            // Who asks what a query costs means all of it.
-            cache: match request.stats {
-                Stats::None => CacheUse::Allowed,
-                Stats::Wanted | Stats::PerStep | Stats::WantedByOtherName => CacheUse::Bypassed,
-            },
+            cache: request.cache,
         };
         match queries.evaluate(storage, &request, context, &mut timings) {
             Ok(analysis) => Ok(queries.respond(analysis, &request, timings, turn)),

@@ -228,7 +228,7 @@ pub const FLAGS: &[FlagSpec] = &[
         section: QUERIES,
         help: "Most memory for results of range queries, kept so that a dashboard that moves on \
                computes its new steps only, out of what all queries may hold together. Answers are \
-               those of a full evaluation. 0 turns it off.",
+               those of a full evaluation. 0 turns it off; a request with nocache=1 passes it by.",
     },
     FlagSpec {
         name: "query.lookback-delta",

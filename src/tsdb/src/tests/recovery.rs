@@ -1,5 +1,7 @@
 //! Opening after stops of every kind, and with a log that lacks something.
 
+use model::PromDuration;
+
 use super::{Bench, DAY, START_MS, bits, every_15s, metric};
 
 /// Nobody waits for the replay: the next one begins where this one did.
@@ -85,4 +87,26 @@ fn chunks_of_lost_series_are_not_given_to_others() {
     let bench = bench.reopen(false).reopen(true);
     assert_eq!(bench.points("kept"), bits(&points));
     assert_eq!(bench.points("new"), bits(&later));
+}
+
+/// What is younger than the data says stays, whatever the clock says for a while.
+#[test]
+fn a_clock_that_jumps_ahead_loses_nothing() {
+    let mut bench = Bench::new();
+    bench.clock.advance(DAY);
+    let points = every_15s(START_MS, 500);
+    bench.append(&metric("a"), &points).unwrap();
+    bench.tsdb.maintain().unwrap();
+    bench
+        .clock
+        .advance(PromDuration::from_secs(1000 * 24 * 3600));
+    // Its age makes the open chunk due.
+    bench.tsdb.maintain().unwrap();
+    bench.tsdb.maintain().unwrap();
+    assert_eq!(bench.points("a"), bits(&points));
+    for clean in [false, true] {
+        bench = bench.reopen(clean);
+        bench.tsdb.maintain().unwrap();
+        assert_eq!(bench.points("a"), bits(&points));
+    }
 }
