@@ -3,12 +3,17 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use model::{Exemplar, Matcher};
 use promql_syntax::{Expr, ParseErrors, parse_expr, prettify};
+
+use storage::SeriesExemplars;
 
 use crate::ast::push_expr;
 use crate::envelope::{ApiError, success};
 use crate::form::Form;
-use crate::json::{Escape, push_string};
+use crate::json::{
+    Escape, Object, push_array, push_labels, push_quoted_number, push_string, push_timestamp,
+};
 use crate::params;
 use crate::parts::Parts;
 
@@ -40,7 +45,7 @@ pub(crate) async fn parse_query(
     Ok(success(|out| out.push_str(&tree)))
 }
 
-/// Exemplars of the query's series. None are stored, so none are found.
+/// Exemplars of the series that the query's selectors name.
 pub(crate) async fn query_exemplars(
     State(parts): State<Parts>,
     form: Form,
@@ -50,12 +55,32 @@ pub(crate) async fn query_exemplars(
         let cause = "end timestamp must not be before start timestamp";
         return Err(ApiError::bad_data(cause));
     }
-    let has_selectors = parsed(&parts, &form, |expr| !expr.selectors().is_empty());
-    match has_selectors.await?.map_err(ApiError::bad_data)? {
-        true => Ok(success(|out| out.push_str("[]"))),
+    let storage = parts.storage.get()?;
+    let found = parsed(&parts, &form, move |expr| {
+        let selectors = expr.selectors();
+        let sets: Vec<Vec<Matcher>> = selectors.iter().map(|it| it.matchers.clone()).collect();
+        (!sets.is_empty()).then(|| storage.exemplars.select(range, &sets))
+    });
+    Ok(match found.await?.map_err(ApiError::bad_data)? {
+        Some(found) => success(|out| push_array(&found, out, push_series)),
         // As upstream: no data at all.
-        false => Ok(StatusCode::NO_CONTENT.into_response()),
-    }
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+fn push_series(found: &SeriesExemplars, out: &mut String) {
+    let mut object = Object::begin(out);
+    push_labels(&found.series, object.key("seriesLabels"));
+    push_array(&found.exemplars, object.key("exemplars"), push_exemplar);
+    object.end();
+}
+
+fn push_exemplar(exemplar: &Exemplar, out: &mut String) {
+    let mut object = Object::begin(out);
+    push_labels(&exemplar.labels, object.key("labels"));
+    push_quoted_number(exemplar.value, object.key("value"));
+    push_timestamp(exemplar.timestamp, object.key("timestamp"));
+    object.end();
 }
 
 /// What `look` makes of the parameter `query`, off the async runtime.

@@ -114,7 +114,8 @@ fn push_bucket(bucket: &Bucket, out: &mut String) {
     out.push(']');
 }
 
-fn push_quoted_number(value: f64, out: &mut String) {
+/// Appends a number as samples have it: as a text.
+pub(crate) fn push_quoted_number(value: f64, out: &mut String) {
     out.push('"');
     model::number::write_api(value, out);
     out.push('"');

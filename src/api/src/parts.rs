@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, SharedClock, SharedStopwatch};
 use model::{Labels, PromDuration, Timestamp};
-use storage::{Appender, Maintenance, Queryable, StatusSource};
+use storage::{Appender, ExemplarStore, Maintenance, Queryable, StatusSource};
 
 pub use crate::query::active::ActiveQueries;
 pub use crate::query::log::QueryLog;
@@ -133,6 +133,8 @@ pub struct Storage {
     pub appender: Arc<dyn Appender>,
     /// What tells about the head.
     pub status: Arc<dyn StatusSource>,
+    /// Where exemplars are.
+    pub exemplars: Arc<dyn ExemplarStore>,
     /// What administrators ask for.
     pub maintenance: Arc<dyn Maintenance>,
 }

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use parking_lot::Mutex;
 use remote::{DecodeError, WriteDecoder};
-use storage::{AppendError, AppendPolicy, Appender, Durability, PendingAppend};
+use storage::{AppendError, AppendPolicy, Durability, PendingAppend, SeriesExemplars};
 
 use crate::body::{BodyError, read_limited};
 use crate::envelope::text_error;
-use crate::parts::{Parts, WriteReceiver};
+use crate::parts::{Parts, Storage, WriteReceiver};
 
 const DISABLED: &str =
     "remote write receiver needs to be enabled with --web.enable-remote-write-receiver";
@@ -49,16 +49,39 @@ impl Writer {
     }
 
     /// Decodes and validates a request. CPU-bound.
-    fn append(&self, body: &[u8], appender: &dyn Appender) -> Result<PendingAppend, WriteError> {
+    fn append(&self, body: &[u8], storage: &Storage) -> Result<Accepted, WriteError> {
         let mut decoder = self.decoders.lock().pop().unwrap_or_default();
         let pending = match decoder.decode(body) {
-            Ok(request) => appender
+            Ok(request) => storage
+                .appender
                 .append(&request, AppendPolicy::RollBack, Durability::Acknowledged)
                 .map_err(WriteError::Append),
             Err(error) => Err(WriteError::Decode(error)),
         };
+        let exemplars = match &pending {
+            Ok(_) if storage.exemplars.is_enabled() => decoder.exemplars(),
+            _ => Ok(Vec::new()),
+        };
         self.decoders.lock().push(decoder);
-        pending
+        Ok(Accepted {
+            pending: pending?,
+            exemplars: exemplars.unwrap_or_else(|error| {
+                tracing::debug!(%error, "exemplars of a remote write request do not decode");
+                Vec::new()
+            }),
+        })
+    }
+
+    /// Exemplars never fail a request. Source: upstream `storage/remote/write_handler.go`.
+    async fn keep_exemplars(&self, storage: Arc<Storage>, exemplars: Vec<SeriesExemplars>) {
+        if exemplars.is_empty() {
+            return;
+        }
+        let work = move || storage.exemplars.add(&exemplars);
+        let done = self.parts.ingest_pool.run(work).await;
+        if let Ok(Err(error)) = done {
+            tracing::warn!(error = %base::report(&error), "exemplars are not stored");
+        }
     }
 
     /// Takes a request to its end.
@@ -68,9 +91,10 @@ impl Writer {
             Err(error) => return text_error(StatusCode::INTERNAL_SERVER_ERROR, error),
         };
         let writer = Arc::clone(&self);
-        let work = move || writer.append(&body, &*storage.appender);
-        let pending = match self.parts.ingest_pool.run(work).await {
-            Ok(Ok(pending)) => pending,
+        let (work_storage, exemplar_store) = (Arc::clone(&storage), storage);
+        let work = move || writer.append(&body, &work_storage);
+        let Accepted { pending, exemplars } = match self.parts.ingest_pool.run(work).await {
+            Ok(Ok(accepted)) => accepted,
             Ok(Err(WriteError::Decode(error))) => {
                 tracing::warn!(%error, "remote write request does not decode");
                 return text_error(StatusCode::BAD_REQUEST, error);
@@ -81,11 +105,18 @@ impl Writer {
         match pending.wait().await {
             Ok(outcome) => {
                 self.invalid_labels.add(outcome.rejected.invalid_labels);
+                self.keep_exemplars(exemplar_store, exemplars).await;
                 StatusCode::NO_CONTENT.into_response()
             }
             Err(error) => refusal(&error),
         }
     }
+}
+
+/// A request whose samples wait for their commit.
+struct Accepted {
+    pending: PendingAppend,
+    exemplars: Vec<SeriesExemplars>,
 }
 
 fn refusal(error: &AppendError) -> Response {

@@ -111,8 +111,11 @@ pub struct StaticConfig {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Exemplars that are kept when nobody says otherwise. Source: upstream `DefaultExemplarsConfig`.
+const DEFAULT_MAX_EXEMPLARS: usize = 100_000;
+
 /// `storage`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorageConfig {
     /// How long samples are kept; the flag or its default holds where the file says nothing.
     pub retention_time: Option<PromDuration>,
@@ -124,6 +127,20 @@ pub struct StorageConfig {
     /// How far behind the newest sample of all series a sample may be; zero takes none that is
     /// older than others of its series.
     pub out_of_order_time_window: PromDuration,
+    /// How many exemplars are kept, where any are.
+    pub max_exemplars: usize,
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self {
+            retention_time: None,
+            retention_size_bytes: None,
+            retention_basis_points: None,
+            out_of_order_time_window: PromDuration::ZERO,
+            max_exemplars: DEFAULT_MAX_EXEMPLARS,
+        }
+    }
 }
 
 /// A format that targets can be asked for.

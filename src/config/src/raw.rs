@@ -109,8 +109,15 @@ yaml_struct! {
     /// `storage`.
     RawStorage as "config.plain" {
         tsdb: RawTsdb,
+        exemplars: RawExemplars,
     }
-    unsupported { exemplars }
+}
+
+yaml_struct! {
+    /// `storage.exemplars`.
+    RawExemplars as "config.plain" {
+        max_exemplars: Scalar<MaxExemplars>,
+    }
 }
 
 yaml_struct! {
@@ -134,6 +141,22 @@ yaml_struct! {
 /// A size in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// How many exemplars are kept; a negative number means none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MaxExemplars(pub(crate) u64);
+
+impl FromScalar for MaxExemplars {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn from_scalar(text: &str) -> Result<Self, String> {
+        let is_negative = text.starts_with('-');
+        let number = u64::from_scalar(text.strip_prefix('-').unwrap_or(text));
+        number
+            .map(|number| Self(if is_negative { 0 } else { number }))
+            .map_err(|_| format!("cannot unmarshal `{text}` into int64"))
+    }
+}
 
 impl FromScalar for Size {
     const EXPECTED: &'static str = "a size";

@@ -220,6 +220,7 @@ fn static_config(raw: RawStaticConfig) -> Result<StaticConfig, InvalidConfig> {
 }
 
 fn storage(raw: RawStorage) -> StorageConfig {
+    let max_exemplars = raw.exemplars.and_then(|exemplars| exemplars.max_exemplars);
     let tsdb = raw.tsdb.unwrap_or_default();
     let retention = tsdb.retention.unwrap_or_default();
     StorageConfig {
@@ -229,6 +230,9 @@ fn storage(raw: RawStorage) -> StorageConfig {
         out_of_order_time_window: tsdb
             .out_of_order_time_window
             .map_or(PromDuration::ZERO, |window| window.0),
+        max_exemplars: max_exemplars.map_or(StorageConfig::default().max_exemplars, |max| {
+            usize::try_from(max.0.0).unwrap_or(usize::MAX)
+        }),
     }
 }
 

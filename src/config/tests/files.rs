@@ -101,6 +101,14 @@ fn jobs_inherit_and_override() {
         config.storage.out_of_order_time_window,
         PromDuration::from_secs(600)
     );
+    assert_eq!(config.storage.max_exemplars, 5000);
+    for (text, want) in [
+        ("", 100_000),
+        ("storage: {exemplars: {max_exemplars: -1}}", 0),
+    ] {
+        let config = Config::parse(text).expect("the settings are valid");
+        assert_eq!(config.storage.max_exemplars, want, "{text}");
+    }
 
     let plain = &config.scrape_configs[0];
     let limits = ScrapeLimits {

@@ -125,6 +125,19 @@ pub struct SeriesLine<'a> {
     pub value: f64,
     /// Milliseconds since the epoch, where the line gives them.
     pub timestamp_ms: Option<i64>,
+    /// What stands for the sample, where the line gives any.
+    pub exemplar: Option<ExemplarLine<'a>>,
+}
+
+/// An exemplar behind a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExemplarLine<'a> {
+    /// Its labels with braces, byte for byte. [`crate::parse_exemplar_labels`] reads them.
+    pub raw: &'a [u8],
+    /// What was observed.
+    pub value: f64,
+    /// Milliseconds since the epoch, where the line gives them.
+    pub timestamp_ms: Option<i64>,
 }
 
 /// Resolves `\\` and `\n` in a help text; other escapes stay as they are.

@@ -12,11 +12,11 @@ pub mod text;
 mod value;
 pub mod write;
 
-pub use entry::{Entry, MetricKind, SeriesLine};
+pub use entry::{Entry, ExemplarLine, MetricKind, SeriesLine};
 pub use error::ParseError;
 pub use format::{ContentTypeError, Format};
 pub use open_metrics::OpenMetricsParser;
 pub use parser::Parser;
-pub use series::parse_series;
+pub use series::{parse_exemplar_labels, parse_series};
 pub use text::TextParser;
 pub use write::TextWriter;

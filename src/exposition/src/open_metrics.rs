@@ -1,7 +1,6 @@
-//! OpenMetrics text, versions 0.0.1 and 1.0.0. Exemplars are checked and left out: nothing stores
-//! them yet.
+//! OpenMetrics text, versions 0.0.1 and 1.0.0. Exemplars come with their samples.
 
-use crate::entry::{Entry, MetricKind, SeriesLine};
+use crate::entry::{Entry, ExemplarLine, MetricKind, SeriesLine};
 use crate::error::{Excerpt, NumberError, ParseError};
 use crate::lexer::{Dialect, Lexer, Token};
 use crate::series::{
@@ -113,33 +112,41 @@ impl<'a> OpenMetricsParser<'a> {
             timestamp_ms = Some(self.timestamp()?);
             token = self.lexer.next_token();
         }
-        match token {
-            Token::Linebreak => {}
-            Token::Comment => self.exemplar()?,
+        let exemplar = match token {
+            Token::Linebreak => None,
+            Token::Comment => Some(self.exemplar()?),
             Token::Eof => return Err(ParseError::NoEof),
             other => return Err(self.unexpected("expected timestamp or new record", other)),
-        }
+        };
         Ok(Entry::Series(SeriesLine {
             raw,
             kind: self.kind,
             value,
             timestamp_ms,
+            exemplar,
         }))
     }
 
-    /// Checks an exemplar, whose ` # {` was taken.
-    fn exemplar(&mut self) -> Result<(), ParseError> {
+    /// Reads an exemplar, whose ` # {` was taken.
+    fn exemplar(&mut self) -> Result<ExemplarLine<'a>, ParseError> {
+        let start = self.lexer.at.saturating_sub(1);
         // A label set that has its name already takes no other.
         delimit_labels(&mut self.lexer, self.line_start, true, &mut |_, _| ())?;
+        let raw = &self.lexer.input[start..self.lexer.at];
         let token = self.lexer.next_token();
-        self.value("expected value after exemplar labels", token)?;
+        let value = self.value("expected value after exemplar labels", token)?;
+        let mut timestamp_ms = None;
         let mut token = self.lexer.next_token();
         if token == Token::Timestamp {
-            self.timestamp()?;
+            timestamp_ms = Some(self.timestamp()?);
             token = self.lexer.next_token();
         }
         match token {
-            Token::Linebreak => Ok(()),
+            Token::Linebreak => Ok(ExemplarLine {
+                raw,
+                value,
+                timestamp_ms,
+            }),
             Token::Eof => Err(ParseError::NoEof),
             other => Err(self.unexpected("expected timestamp or comment", other)),
         }

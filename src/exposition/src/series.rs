@@ -44,6 +44,29 @@ pub fn parse_series(raw: &[u8], kind: MetricKind) -> Result<Labels, ParseError> 
     )?)
 }
 
+/// Reads the bytes of [`crate::entry::ExemplarLine::raw`] as labels.
+///
+/// # Errors
+/// The bytes are not labels in braces, or the labels form no set.
+pub fn parse_exemplar_labels(raw: &[u8]) -> Result<Labels, ParseError> {
+    let mut lexer = Lexer::new(raw, Dialect::Text);
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(2);
+    let first = lexer.next_token();
+    if first != Token::BraceOpen {
+        return Err(unexpected(&lexer, 0, "expected labels", first));
+    }
+    delimit_labels(&mut lexer, 0, true, &mut |name, text| {
+        if let Some(name) = name {
+            pairs.push((unescape_label(name), unescape_label(text)));
+        }
+    })?;
+    Ok(Labels::from_pairs(
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref())),
+    )?)
+}
+
 /// Where a series ends.
 pub(crate) struct Delimited {
     /// Position behind name and labels.

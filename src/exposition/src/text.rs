@@ -135,6 +135,7 @@ impl<'a> TextParser<'a> {
             kind: self.kind,
             value,
             timestamp_ms,
+            exemplar: None,
         }))
     }
 

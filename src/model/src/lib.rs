@@ -3,6 +3,7 @@
 //! Pure data: no I/O, no async, no clock.
 
 pub mod duration;
+pub mod exemplar;
 pub mod histogram;
 pub mod kahan;
 pub mod labels;
@@ -13,6 +14,7 @@ pub mod sample;
 pub mod timestamp;
 
 pub use duration::PromDuration;
+pub use exemplar::Exemplar;
 pub use histogram::{
     Bucket, Combination, CounterResetHint, FloatHistogram, Histogram, HistogramError,
     IntegerHistogram, Span,

@@ -78,6 +78,23 @@ fn read_label(label: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
 /// The metric name is missing or empty, a label name is empty or occurs twice, or a text is not
 /// UTF-8: what upstream's receiver skips with `Invalid metric names or labels`.
 pub fn parse_labels(span: &[u8]) -> Result<Labels, LabelError> {
+    let pairs = read_pairs(span)?;
+    if !pairs
+        .iter()
+        .any(|(name, value)| *name == METRIC_NAME && !value.is_empty())
+    {
+        return Err(LabelError::MissingMetricName);
+    }
+    Labels::from_sorted(&pairs)
+}
+
+/// Reads label fields that lie side by side, of an exemplar: without a metric name.
+pub(crate) fn parse_exemplar_labels(span: &[u8]) -> Result<Labels, LabelError> {
+    Labels::from_sorted(&read_pairs(span)?)
+}
+
+/// Names and values in order of names.
+fn read_pairs(span: &[u8]) -> Result<Vec<(&str, &str)>, LabelError> {
     let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(16);
     let mut reader = Reader::new(span);
     while let Some(tag) = reader.tag().map_err(|_| LabelError::Malformed)? {
@@ -88,17 +105,11 @@ pub fn parse_labels(span: &[u8]) -> Result<Labels, LabelError> {
         let (name, value) = read_label(label).map_err(|_| LabelError::Malformed)?;
         pairs.push((utf8(name)?, utf8(value)?));
     }
-    if !pairs
-        .iter()
-        .any(|(name, value)| *name == METRIC_NAME && !value.is_empty())
-    {
-        return Err(LabelError::MissingMetricName);
-    }
     // Senders sort by name, so the check almost always saves the sort.
     if !pairs.is_sorted_by(|(a, _), (b, _)| a <= b) {
         pairs.sort_by_key(|(name, _)| *name);
     }
-    Labels::from_sorted(&pairs)
+    Ok(pairs)
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, LabelError> {

@@ -1,6 +1,7 @@
 //! Remote write, receiving side: which requests are taken, and the decoder that turns a request's
 //! body into borrowed columns without copying labels. Knows nothing of HTTP servers and engines.
 
+mod exemplars;
 mod histogram;
 pub mod labels;
 pub mod negotiate;

@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use model::Timestamp;
 use model::histogram::{HistogramError, MAX_HISTOGRAM_PARTS};
-use storage::{AppendRequest, AppendSeries, HistogramSample, Sample, SeriesKey};
+use storage::{AppendRequest, AppendSeries, HistogramSample, Sample, SeriesExemplars, SeriesKey};
 
 use crate::MAX_BODY_BYTES;
+use crate::exemplars::read_exemplars;
 use crate::histogram::{read_histogram, size_bytes};
 use crate::labels::{LABEL_TAG, check_label, parse_labels, skip_plain_labels};
 use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
@@ -52,6 +53,8 @@ pub enum DecodeError {
 pub struct WriteDecoder {
     /// The decompressed message, followed by the label fields of series that scatter them.
     message: Vec<u8>,
+    /// Length of the message alone.
+    message_bytes: usize,
     series: Vec<SeriesParts>,
     scratch: Vec<u8>,
 }
@@ -80,14 +83,24 @@ impl WriteDecoder {
         Self::default()
     }
 
-    /// Decodes the body of a request. Series without samples are left out. Exemplars and metadata
-    /// are skipped.
+    /// Decodes the body of a request. Series without samples are left out. Exemplars are
+    /// read by [`WriteDecoder::exemplars`], metadata is skipped.
     ///
     /// # Errors
     /// The body is corrupt, too large, or holds what cannot be stored.
     pub fn decode(&mut self, body: &[u8]) -> Result<AppendRequest<'_>, DecodeError> {
         self.decompress(body)?;
         self.decode_message()
+    }
+
+    /// The exemplars of the request that was decoded last, for those who keep any. Series with
+    /// labels that form no set are left out.
+    ///
+    /// # Errors
+    /// They do not decode.
+    pub fn exemplars(&self) -> Result<Vec<SeriesExemplars>, DecodeError> {
+        let message = self.message.get(..self.message_bytes).unwrap_or_default();
+        Ok(read_exemplars(message)?)
     }
 
     fn decompress(&mut self, body: &[u8]) -> Result<(), DecodeError> {
@@ -118,6 +131,7 @@ impl WriteDecoder {
             histogram_bytes: 0,
         };
         let message_bytes = self.message.len();
+        self.message_bytes = message_bytes;
         let mut reader = Reader::new(&self.message);
         while let Some(tag) = reader.tag()? {
             if tag.field != 1 {

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use base::SharedClock;
 use config::ScrapeConfig;
-use exposition::{Entry, Format, Parser, SeriesLine, parse_series};
-use model::{Labels, PromDuration, Timestamp};
+use exposition::{
+    Entry, ExemplarLine, Format, Parser, SeriesLine, parse_exemplar_labels, parse_series,
+};
+use model::{Exemplar, Labels, PromDuration, Timestamp};
 use net::{BodyError, HttpError};
 use storage::{
-    AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, OutOfOrder,
-    Rejected, Sample, SeriesKey, SeriesRef,
+    AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, ExemplarStore,
+    OutOfOrder, Rejected, Sample, SeriesExemplars, SeriesKey, SeriesRef,
 };
 
 use crate::cache::{EntryId, SeriesCache, Sighting};
@@ -29,6 +31,7 @@ pub(crate) struct Ingestion {
     pub(crate) target: Arc<Target>,
     pub(crate) config: Arc<ScrapeConfig>,
     pub(crate) appender: Arc<dyn Appender>,
+    pub(crate) exemplars: Arc<dyn ExemplarStore>,
     pub(crate) metrics: ScrapeMetrics,
     pub(crate) clock: SharedClock,
 }
@@ -56,6 +59,8 @@ struct Scan<'s> {
     latest: Timestamp,
     /// Labels of series that the cache did not have.
     new_series: Vec<(EntryId, Labels)>,
+    /// `None` where nobody keeps them.
+    exemplars: Option<Vec<SeriesExemplars>>,
     duplicates: u64,
     out_of_bounds: u64,
     over_sample_limit: bool,
@@ -152,6 +157,7 @@ impl TargetState {
             scraped_at,
             latest: context.clock.now().saturating_add(MAX_AHEAD),
             new_series: Vec::new(),
+            exemplars: context.exemplars.is_enabled().then(Vec::new),
             duplicates: 0,
             out_of_bounds: 0,
             over_sample_limit: false,
@@ -167,11 +173,13 @@ impl TargetState {
             context.metrics.exceeded_sample_limit.inc();
             return Err(ScrapeError::SampleLimit);
         }
+        let exemplars = scan.exemplars.take().unwrap_or_default();
         let mut new_series = std::mem::take(&mut scan.new_series);
         new_series.sort_unstable_by_key(|(id, _)| *id);
         let outcome = self.append_samples(context, &new_series)?;
         report.series_added = self.learn(&new_series, &outcome);
         count_rejected(context, outcome.rejected);
+        keep_exemplars(context, &exemplars);
         Ok(self.cache.commit())
     }
 
@@ -305,6 +313,38 @@ impl Scan<'_> {
         if explicit.is_none() || config.track_timestamps_staleness {
             cache.track(id);
         }
+        match line.exemplar {
+            Some(exemplar) => self.exemplar(line, exemplar, timestamp),
+            None => Ok(()),
+        }
+    }
+
+    /// Plans the exemplar of a line; one without a time has that of its sample. Labels that form no
+    /// set are left out.
+    fn exemplar(
+        &mut self,
+        line: SeriesLine<'_>,
+        exemplar: ExemplarLine<'_>,
+        sampled_at: Timestamp,
+    ) -> Result<(), ScrapeError> {
+        if self.exemplars.is_none() {
+            return Ok(());
+        }
+        let series = self.labels(line)?;
+        if let (Some(exemplars), Ok(labels)) =
+            (&mut self.exemplars, parse_exemplar_labels(exemplar.raw))
+        {
+            let timestamp = exemplar.timestamp_ms.map(Timestamp::from_millis);
+            let exemplar = Exemplar {
+                labels,
+                value: exemplar.value,
+                timestamp: timestamp.unwrap_or(sampled_at),
+            };
+            exemplars.push(SeriesExemplars {
+                series,
+                exemplars: vec![exemplar],
+            });
+        }
         Ok(())
     }
 
@@ -349,6 +389,25 @@ fn append(context: &Ingestion, request: &AppendRequest<'_>) -> Result<AppendOutc
         .appender
         .append(request, AppendPolicy::Skip, Durability::Deferred)?
         .wait_blocking()
+}
+
+/// Stores the exemplars of samples that were stored. None of them fails a scrape.
+fn keep_exemplars(context: &Ingestion, exemplars: &[SeriesExemplars]) {
+    if exemplars.is_empty() {
+        return;
+    }
+    let url = &context.target.url;
+    match context.exemplars.add(exemplars) {
+        Ok(0) => {}
+        Ok(dropped) => {
+            context.metrics.exemplar_out_of_order.add(dropped);
+            tracing::warn!(target_url = %url, dropped, "exemplars of a scrape are out of order");
+        }
+        Err(error) => {
+            let error = base::report(&error);
+            tracing::warn!(target_url = %url, error, "exemplars of a scrape are not stored");
+        }
+    }
 }
 
 /// Counts samples that storage left out.

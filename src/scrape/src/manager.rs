@@ -9,7 +9,7 @@ use config::{Config, ScrapeConfig};
 use model::{Labels, PromDuration, Timestamp};
 use net::{ClientOptions, HttpClient, Redirects};
 use parking_lot::Mutex;
-use storage::Appender;
+use storage::{Appender, ExemplarStore};
 
 use crate::metrics::ScrapeMetrics;
 use crate::pool::ScrapePool;
@@ -24,6 +24,8 @@ const LOCAL_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 pub struct Parts {
     /// Where samples go.
     pub appender: Arc<dyn Appender>,
+    /// Where exemplars go.
+    pub exemplars: Arc<dyn ExemplarStore>,
     /// Where expositions are parsed and stored.
     pub cpu: CpuPool,
     /// What time it is.
@@ -103,6 +105,7 @@ pub struct DroppedTarget {
 /// What all pools share.
 pub(crate) struct Shared {
     pub(crate) appender: Arc<dyn Appender>,
+    pub(crate) exemplars: Arc<dyn ExemplarStore>,
     pub(crate) cpu: CpuPool,
     pub(crate) clock: SharedClock,
     pub(crate) metrics: ScrapeMetrics,
@@ -153,6 +156,7 @@ impl Manager {
         };
         let shared = Shared {
             appender: parts.appender,
+            exemplars: parts.exemplars,
             cpu: parts.cpu,
             clock: parts.clock,
             metrics: ScrapeMetrics::register(registry),

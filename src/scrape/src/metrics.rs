@@ -14,6 +14,7 @@ pub(crate) struct ScrapeMetrics {
     pub(crate) out_of_order: Counter,
     pub(crate) duplicate_timestamp: Counter,
     pub(crate) out_of_bounds: Counter,
+    pub(crate) exemplar_out_of_order: Counter,
 }
 
 impl ScrapeMetrics {
@@ -51,6 +52,10 @@ impl ScrapeMetrics {
             duplicate_timestamp: counter(
                 "prometheus_target_scrapes_sample_duplicate_timestamp_total",
                 "Total number of samples rejected due to duplicate timestamps but different values.",
+            ),
+            exemplar_out_of_order: counter(
+                "prometheus_target_scrapes_exemplar_out_of_order_total",
+                "Total number of exemplar rejected due to not being out of the expected order.",
             ),
             out_of_bounds: counter(
                 "prometheus_target_scrapes_sample_out_of_bounds_total",

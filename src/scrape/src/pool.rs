@@ -96,6 +96,7 @@ fn ingestion(target: &Arc<Target>, config: &Arc<ScrapeConfig>, shared: &Shared) 
         target: Arc::clone(target),
         config: Arc::clone(config),
         appender: Arc::clone(&shared.appender),
+        exemplars: Arc::clone(&shared.exemplars),
         metrics: shared.metrics.clone(),
         clock: Arc::clone(&shared.clock),
     }

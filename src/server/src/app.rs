@@ -134,6 +134,7 @@ impl App {
             pool: ingest_pool.clone(),
             clock: Arc::clone(&clock),
             retention: retention.clone(),
+            features: options.features.clone(),
         };
         let reloader = Arc::new(Reloader::new(source, config, own, &registry));
         let (quit, memory) = (Shutdown::new(), MemoryPlan::new(&options));
@@ -195,6 +196,7 @@ impl App {
             queryable,
             appender,
             status: Arc::<Tsdb>::clone(&storage),
+            exemplars: Arc::<Tsdb>::clone(&storage),
             maintenance: Arc::new(EngineMaintenance(Arc::clone(&storage))),
         });
         self.start_memory_review(&storage);
@@ -224,6 +226,10 @@ impl App {
                 .config
                 .storage
                 .out_of_order_time_window,
+            max_exemplars: self
+                .options
+                .features
+                .max_exemplars(self.reloader.loaded().config.storage.max_exemplars),
             kv: KvOptions {
                 wal_sync: self.options.wal_sync,
                 block_cache_bytes: saturated(self.memory.block_cache),
@@ -271,7 +277,8 @@ impl App {
         let cpu = CpuPool::start("scrape", host::processors(), POOL_QUEUE)
             .map_err(StartError::Resources)?;
         let parts = scrape::Parts {
-            appender: storage,
+            appender: Arc::<Tsdb>::clone(&storage),
+            exemplars: storage,
             cpu,
             clock: Arc::clone(&self.clock),
         };

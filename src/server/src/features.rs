@@ -21,14 +21,20 @@ enum Feature {
     PerStepStats,
     TypeAndUnitLabels,
     StartTimestamps,
+    ExemplarStorage,
 }
 
 /// Name, feature, and what is logged when it is turned on.
-const FEATURES: [(&str, Feature, &str); 7] = [
+const FEATURES: [(&str, Feature, &str); 8] = [
     (
         "promql-experimental-functions",
         Feature::ExperimentalFunctions,
         "Experimental PromQL functions enabled.",
+    ),
+    (
+        "exemplar-storage",
+        Feature::ExemplarStorage,
+        "Experimental in-memory exemplar storage enabled",
     ),
     (
         "promql-delayed-name-removal",
@@ -112,6 +118,14 @@ impl Features {
         }
         for option in &self.unknown {
             tracing::warn!(option, "Unknown option for --enable-feature");
+        }
+    }
+
+    /// How many exemplars are kept, of those that the configuration allows.
+    pub(crate) fn max_exemplars(&self, configured: usize) -> usize {
+        match self.is_on(Feature::ExemplarStorage) {
+            true => configured,
+            false => 0,
         }
     }
 

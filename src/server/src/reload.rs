@@ -13,6 +13,7 @@ use config::{Config, ConfigError};
 use model::Timestamp;
 use tsdb::Tsdb;
 
+use crate::features::Features;
 use crate::retention::RetentionFlags;
 use crate::scraping::Scraping;
 
@@ -91,6 +92,7 @@ pub(crate) struct ReloadParts {
     pub(crate) pool: CpuPool,
     pub(crate) clock: SharedClock,
     pub(crate) retention: RetentionFlags,
+    pub(crate) features: Features,
 }
 
 /// Loads and applies the configuration.
@@ -100,6 +102,7 @@ pub(crate) struct Reloader {
     loaded: ArcSwap<Loaded>,
     scraping: Scraping,
     query_log: QueryLog,
+    features: Features,
     /// Set when storage is open.
     storage: OnceLock<Weak<Tsdb>>,
     retention: RetentionFlags,
@@ -125,6 +128,7 @@ impl Reloader {
             pool,
             clock,
             retention,
+            features,
         } = parts;
         let succeeded = registry.gauge(
             "prometheus_config_last_reload_successful",
@@ -150,6 +154,7 @@ impl Reloader {
             loaded,
             scraping,
             query_log,
+            features,
             storage: OnceLock::new(),
             retention,
             pool,
@@ -220,6 +225,10 @@ impl Reloader {
         if let Some(storage) = self.storage.get().and_then(Weak::upgrade) {
             storage.set_out_of_order_window(config.storage.out_of_order_time_window);
             storage.set_retention(self.retention.limits(&config.storage));
+            let max_exemplars = self.features.max_exemplars(config.storage.max_exemplars);
+            if let Err(error) = storage.set_max_exemplars(max_exemplars) {
+                tracing::warn!(error = %base::report(&error), "old exemplars stay on disk for now");
+            }
         }
         let at = self.clock.now();
         self.loaded.store(Arc::new(Loaded {

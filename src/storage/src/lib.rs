@@ -5,6 +5,7 @@ pub mod append;
 pub mod changes;
 pub mod contract;
 pub mod error;
+pub mod exemplars;
 pub mod maintenance;
 pub mod memory;
 pub mod points;
@@ -19,6 +20,7 @@ pub use append::{
 };
 pub use changes::ChangeLog;
 pub use error::{AppendError, StorageError};
+pub use exemplars::{CircularExemplars, ExemplarError, ExemplarStore, SeriesExemplars};
 pub use maintenance::{Maintenance, SnapshotHead};
 pub use memory::{MemoryChunks, MemoryStorage};
 pub use points::{Point, PointValue, Points};

@@ -2,6 +2,7 @@
 //! everything until it is dropped, touches no disk, asks no clock, so it refuses no sample as out
 //! of bounds.
 
+mod exemplars;
 mod maintenance;
 mod series;
 mod state;
@@ -21,6 +22,7 @@ use crate::append::{
 };
 use crate::changes::ChangeLog;
 use crate::error::{AppendError, StorageError};
+use crate::exemplars::CircularExemplars;
 use crate::read::{Querier, Queryable, WriteGeneration};
 use crate::state::StateEntry;
 use series::{Late, MemorySeries};
@@ -55,6 +57,7 @@ pub struct MemoryStorage {
     data: RwLock<Data>,
     changes: Mutex<ChangeLog>,
     state: Mutex<BTreeMap<String, Namespace>>,
+    exemplars: Mutex<CircularExemplars>,
 }
 
 /// Entries of one namespace of state, by key.
@@ -96,6 +99,7 @@ impl MemoryStorage {
             data: RwLock::new(data),
             changes: Mutex::new(ChangeLog::new(PARTITION_MS)),
             state: Mutex::default(),
+            exemplars: Mutex::default(),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::cold::Cold;
 use crate::commit::Committer;
 use crate::disorder::Disorder;
 use crate::error::TsdbError;
+use crate::exemplars::Exemplars;
 use crate::head::Head;
 use crate::index::Index;
 use crate::metrics::Metrics;
@@ -60,6 +61,7 @@ pub(crate) struct Engine {
     pub(crate) disorder: Disorder,
     pub(crate) order: OrderWindow,
     pub(crate) tombstones: Tombstones,
+    pub(crate) exemplars: Exemplars,
     pub(crate) committer: Committer,
     pub(crate) upkeep: Mutex<UpkeepState>,
     /// Closed until the log is replayed.
@@ -144,6 +146,7 @@ impl Tsdb {
             disorder: Disorder::default(),
             order: OrderWindow::new(options.out_of_order_window),
             tombstones: Tombstones::default(),
+            exemplars: Exemplars::default(),
             committer: Committer::default(),
             upkeep: Mutex::default(),
             replayed: ReplayGate::default(),

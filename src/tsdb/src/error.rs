@@ -1,7 +1,7 @@
 //! Errors of the engine.
 
 use kv::KvError;
-use storage::{AppendError, StorageError};
+use storage::{AppendError, StateError, StorageError};
 
 /// Why the engine cannot open or work.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,9 @@ pub enum TsdbError {
     /// A partition was not rewritten, since it was dropped or still grows.
     #[error("the partition was dropped or still grows")]
     RewriteVoid,
+    /// Small durable state cannot be read or written.
+    #[error(transparent)]
+    State(StateError),
     /// Samples that were accepted cannot be written.
     #[error("commit failed: {0}")]
     Commit(String),

@@ -14,6 +14,7 @@ mod compact;
 mod db;
 mod disorder;
 mod error;
+mod exemplars;
 mod head;
 mod index;
 mod keys;

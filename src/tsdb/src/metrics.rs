@@ -1,10 +1,12 @@
 //! What the engine tells about itself. Names are upstream's where the meaning is equal.
 
 mod append;
+mod exemplars;
 
 use base::metrics::{Counter, Gauge, Histogram, Registry};
 
 use append::AppendMetrics;
+use exemplars::ExemplarMetrics;
 
 /// The engine's metrics, registered once.
 #[derive(Clone, Debug)]
@@ -13,6 +15,7 @@ pub(crate) struct Metrics {
     pub(crate) head_chunks: Gauge,
     pub(crate) series_removed: Counter,
     pub(crate) append: AppendMetrics,
+    pub(crate) exemplars: ExemplarMetrics,
     pub(crate) chunks_sealed: Counter,
     pub(crate) chunk_bytes: Counter,
     pub(crate) commits: CommitMetrics,
@@ -39,6 +42,7 @@ impl Metrics {
                 "Total number of series removed after their last sample expired.",
             ),
             append: AppendMetrics::register(registry),
+            exemplars: ExemplarMetrics::register(registry),
             chunks_sealed: counter(
                 "prometheus_tsdb_head_chunks_removed_total",
                 "Total number of chunks sealed and moved out of the head.",

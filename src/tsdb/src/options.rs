@@ -26,6 +26,8 @@ pub struct TsdbOptions {
     pub max_bytes: Option<u64>,
     /// How far behind the newest sample a sample may be; zero refuses all that is out of order.
     pub out_of_order_window: PromDuration,
+    /// How many exemplars are kept.
+    pub max_exemplars: usize,
     /// How long a sample may stay in the log alone before its chunk is sealed, full or not.
     pub max_chunk_age: PromDuration,
     /// Who does the upkeep.
@@ -43,6 +45,7 @@ impl TsdbOptions {
             retention: Some(PromDuration::from_secs(15 * 24 * 3600)),
             max_bytes: None,
             out_of_order_window: PromDuration::ZERO,
+            max_exemplars: 0,
             max_chunk_age: PromDuration::from_secs(30 * 60),
             background: Background::Every(Duration::from_secs(5)),
             kv: KvOptions::default(),

@@ -53,6 +53,11 @@ impl OrderWindow {
         }
     }
 
+    /// The window; zero or less takes nothing out of order.
+    pub(crate) fn window(&self) -> PromDuration {
+        PromDuration::from_millis(self.window_ms.load(Ordering::Relaxed))
+    }
+
     /// Notes the newest one of some published samples.
     #[inline]
     pub(crate) fn note_newest(&self, timestamp_ms: i64) {
@@ -78,13 +83,12 @@ impl Engine {
             Some(retention) => now.saturating_sub(retention),
             None => Timestamp::MIN,
         };
-        let window_ms = self.order.window_ms.load(Ordering::Relaxed);
         let newest_ms = self.order.newest_ms.load(Ordering::Relaxed);
         Bounds {
             oldest,
             newest: now.saturating_add(MAX_FUTURE),
             head_newest: Timestamp::from_millis(newest_ms),
-            window: PromDuration::from_millis(window_ms),
+            window: self.order.window(),
             order,
             metrics: &self.metrics,
         }

@@ -31,6 +31,13 @@ pub(crate) struct Extra {
     pub(crate) out_of_order: bool,
 }
 
+impl Extra {
+    /// Whether there is more than a float and its place in the order.
+    pub(crate) const fn has_more(&self) -> bool {
+        self.start_timestamp_ms != 0 || self.histogram.is_some()
+    }
+}
+
 /// The samples of one request, or of one commit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {

@@ -41,6 +41,7 @@ pub(crate) struct Bench {
 struct Settings {
     window: PromDuration,
     retention: PromDuration,
+    max_exemplars: usize,
 }
 
 impl Default for Settings {
@@ -48,6 +49,7 @@ impl Default for Settings {
         Self {
             window: PromDuration::ZERO,
             retention: PromDuration::from_secs(15 * 24 * 3600),
+            max_exemplars: 0,
         }
     }
 }
@@ -56,6 +58,7 @@ fn open(path: &Path, clock: &Arc<ManualClock>, settings: Settings) -> Tsdb {
     let options = TsdbOptions {
         out_of_order_window: settings.window,
         retention: Some(settings.retention),
+        max_exemplars: settings.max_exemplars,
         background: Background::Manual,
         kv: KvOptions {
             wal_sync: WalSync::Os,
@@ -127,6 +130,12 @@ impl Bench {
             tsdb,
             settings,
         }
+    }
+
+    /// Changes the room for exemplars as a reload does; it stays when the engine is opened again.
+    pub(crate) fn set_max_exemplars(&mut self, max: usize) {
+        self.settings.max_exemplars = max;
+        self.tsdb.set_max_exemplars(max).unwrap();
     }
 
     /// Changes the window as a reload does; it stays when the engine is opened again.

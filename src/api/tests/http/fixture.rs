@@ -73,6 +73,7 @@ impl Fixture {
                 queryable,
                 appender,
                 status: Arc::<MemoryStorage>::clone(&storage),
+                exemplars: Arc::<MemoryStorage>::clone(&storage),
                 maintenance: storage,
             },
             phase,
@@ -93,6 +94,7 @@ impl Fixture {
     pub(crate) fn data() -> Arc<MemoryStorage> {
         let storage = Arc::new(MemoryStorage::new());
         load(&storage);
+        storage.set_max_exemplars(10);
         storage
     }
 
@@ -102,6 +104,7 @@ impl Fixture {
             queryable,
             appender: Arc::new(MemoryStorage::new()),
             status: Arc::new(MemoryStorage::new()),
+            exemplars: Arc::new(MemoryStorage::new()),
             maintenance: Arc::new(MemoryStorage::new()),
         };
         Self::on(storage, Phase::Ready, |settings| {

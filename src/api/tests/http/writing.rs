@@ -155,3 +155,32 @@ async fn what_does_not_decode_is_refused() {
     let too_large = "http: request body too large\n".to_owned();
     assert_eq!(post(&fixture, large).await, (413, too_large));
 }
+
+#[tokio::test]
+async fn exemplars_come_back_where_they_are_kept() {
+    let fixture = Fixture::ready();
+    let trace = [field(0x0a, b"trace_id"), field(0x12, b"xy")].concat();
+    let mut exemplar = field(0x0a, &trace);
+    exemplar.push(0x11);
+    exemplar.extend_from_slice(&6.5_f64.to_le_bytes());
+    exemplar.push(0x18);
+    push_varint(4_000_123, &mut exemplar);
+    let labels: &[(&str, &str)] = &[("__name__", "traced")];
+    let mut body = message(&[(labels, &[(4_000_000, 1.0)])]);
+    // The only field of the message: one series.
+    let series = body.split_off(2);
+    let body = field(0x0a, &[series, field(0x1a, &exemplar)].concat());
+    let find = async || {
+        let path = "/api/v1/query_exemplars?query=rate(traced%5B5m%5D)&start=4000&end=4001";
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let (_, body) = answer(&fixture, request).await;
+        String::from_utf8(body).expect("text")
+    };
+    let none = r#"{"status":"success","data":[]}"#;
+    assert_eq!(find().await, none);
+    assert_eq!(post(&fixture, compress(&body)).await, DONE);
+    assert_eq!(
+        find().await,
+        r#"{"status":"success","data":[{"seriesLabels":{"__name__":"traced"},"exemplars":[{"labels":{"trace_id":"xy"},"value":"6.5","timestamp":4000.123}]}]}"#
+    );
+}

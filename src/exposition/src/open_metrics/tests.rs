@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::parse_series;
+use crate::{parse_exemplar_labels, parse_series};
 
 /// Renders what the parser yields, one line per entry.
 fn render(input: &[u8]) -> Vec<String> {
@@ -18,8 +18,14 @@ fn render(input: &[u8]) -> Vec<String> {
                     .timestamp_ms
                     .map(|at| format!(" @{at}"))
                     .unwrap_or_default();
+                let exemplar = line.exemplar.map(|exemplar| {
+                    let labels = parse_exemplar_labels(exemplar.raw).unwrap();
+                    let at = exemplar.timestamp_ms.map(|at| format!(" @{at}"));
+                    format!(" # {labels} {}{}", exemplar.value, at.unwrap_or_default())
+                });
+                let exemplar = exemplar.unwrap_or_default();
                 match parse_series(line.raw, line.kind) {
-                    Ok(labels) => format!("{labels} {}{at}", line.value),
+                    Ok(labels) => format!("{labels} {}{at}{exemplar}", line.value),
                     Err(error) => format!("labels: {error}"),
                 }
             }
@@ -68,10 +74,13 @@ fn reads_series() {
 }
 
 #[test]
-fn passes_over_exemplars() {
+fn reads_exemplars() {
     check(
-        "a 1 # {} 5\na 2 3 # {x=\"y\",\"z\"=\"w\"} 0.5 1e9\n# EOF",
-        &[r#"{__name__="a"} 1"#, r#"{__name__="a"} 2 @3000"#],
+        "a 1 # {} 5\na{b=\"c\"} 2 3 # {x=\"y\\n\",\"z\"=\"w\"} 0.5 1e9\n# EOF",
+        &[
+            r#"{__name__="a"} 1 # {} 5"#,
+            r#"{__name__="a", b="c"} 2 @3000 # {x="y\n", z="w"} 0.5 @1000000000000"#,
+        ],
     );
 }
 

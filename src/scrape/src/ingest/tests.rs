@@ -40,6 +40,7 @@ impl Bench {
             target,
             config,
             appender: Arc::<MemoryStorage>::clone(&storage),
+            exemplars: Arc::<MemoryStorage>::clone(&storage),
             metrics: ScrapeMetrics::register(&registry),
             clock: Arc::<ManualClock>::clone(&clock),
         };
@@ -58,7 +59,10 @@ impl Bench {
             "!" => Err(ScrapeError::Status("503 Service Unavailable".to_owned())),
             text => Ok(Fetched {
                 body: Bytes::from(text.replace(';', "\n")).into(),
-                content_type: "text/plain".to_owned(),
+                content_type: match text.ends_with("# EOF") {
+                    true => "application/openmetrics-text; version=1.0.0".to_owned(),
+                    false => "text/plain".to_owned(),
+                },
             }),
         };
         self.clock.advance(PromDuration::from_secs(1));
@@ -112,6 +116,38 @@ impl Bench {
             .map(|sample| sample.value)
             .sum()
     }
+}
+
+#[test]
+fn exemplars_are_kept_with_the_labels_of_the_target() {
+    let mut bench = Bench::new("");
+    let scrape = "a_total 5 # {trace_id=\"x\"} 0.5;b 2 7 # {} 3 4;# EOF";
+    let exemplars = |bench: &Bench| {
+        let found = bench.storage.select(TimeRange::ALL, &[Vec::new()]);
+        let lines = found.iter().flat_map(|found| {
+            let of = found.exemplars.iter();
+            of.map(move |it| {
+                format!(
+                    "{} {} {}@{}",
+                    found.series, it.labels, it.value, it.timestamp
+                )
+            })
+        });
+        lines.collect::<Vec<String>>()
+    };
+    bench.scrape(scrape);
+    assert_eq!(exemplars(&bench), [""; 0], "nobody keeps them");
+    bench.storage.set_max_exemplars(10);
+    bench.scrape(scrape);
+    let want = [
+        r#"{__name__="a_total", instance="h:1", job="j"} {trace_id="x"} 0.5@2"#,
+        r#"{__name__="b", instance="h:1", job="j"} {} 3@4"#,
+    ];
+    assert_eq!(exemplars(&bench), want);
+    bench.scrape("b 2 # {} 2 3;# EOF");
+    assert_eq!(exemplars(&bench), want);
+    let name = "prometheus_target_scrapes_exemplar_out_of_order_total";
+    assert!((bench.metric(name) - 1.0).abs() < f64::EPSILON);
 }
 
 fn is_scraped(name: &str) -> bool {

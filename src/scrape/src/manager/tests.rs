@@ -78,6 +78,7 @@ impl Bench {
         let storage = Arc::new(MemoryStorage::new());
         let parts = Parts {
             appender: Arc::<MemoryStorage>::clone(&storage),
+            exemplars: Arc::<MemoryStorage>::clone(&storage),
             cpu: CpuPool::start("test", 1, 16).expect("a thread starts"),
             clock: Arc::new(SystemClock),
         };

@@ -76,8 +76,9 @@ pub const FLAGS: &[FlagSpec] = &[
         help: "Features to turn on, separated by commas; may be given several times: \
                promql-experimental-functions, promql-delayed-name-removal, \
                promql-extended-range-selectors, promql-binop-fill-modifiers, \
-               promql-per-step-stats, type-and-unit-labels, use-start-timestamps. Those that \
-               upstream has made permanent are accepted; unknown ones are logged.",
+               promql-per-step-stats, type-and-unit-labels, use-start-timestamps, \
+               exemplar-storage. Those that upstream has made permanent are accepted; unknown \
+               ones are logged.",
     },
     FlagSpec {
         name: "storage.tsdb.path",

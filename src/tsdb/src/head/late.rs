@@ -16,7 +16,8 @@ const SLAB_SAMPLES: usize = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct LateSample {
     pub(crate) row: Row,
-    pub(crate) extra: Option<Box<Extra>>,
+    /// Only where there is more than that the sample came out of order.
+    extra: Option<Box<Extra>>,
 }
 
 /// Some samples of one series, in order of time.
@@ -98,7 +99,10 @@ impl Late {
         let begins = !slab.has_sample_in(row.partition());
         slab.insert(LateSample {
             row: *row,
-            extra: extra.cloned().map(Box::new),
+            extra: extra
+                .filter(|extra| extra.has_more())
+                .cloned()
+                .map(Box::new),
         });
         if slab.samples.len() >= SLAB_SAMPLES {
             slabs.full.extend(slabs.open.take());
