@@ -21,8 +21,8 @@ pub trait Maintenance: Send + Sync {
     /// every read that begins after the call, and for good; their space comes back later.
     ///
     /// Of each series the range ends at its newest sample: what is newer is not touched. What
-    /// arrives out of order inside the range is deleted as well, until the range was cleaned up.
-    /// Source: upstream `tsdb/db.go`, `Delete`.
+    /// arrives out of order inside the range is deleted as well, until the range was cleaned up;
+    /// whether that holds for series without samples in the range is left to engines. Source: upstream `tsdb/db.go`, `Delete`.
     ///
     /// # Errors
     /// The engine failed; some of the samples may be deleted.
