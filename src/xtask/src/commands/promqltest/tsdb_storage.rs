@@ -26,7 +26,7 @@ enum Engine {
     Open(Tsdb),
     /// Between closing and opening, and when that failed: an empty stand-in. The runner counts no
     /// case after a failure.
-    Closed(MemoryStorage),
+    Closed(Box<MemoryStorage>),
 }
 
 impl TsdbScriptStorage {
@@ -43,7 +43,7 @@ impl TsdbScriptStorage {
     }
 
     fn reopen(&mut self) -> anyhow::Result<()> {
-        let closed = Engine::Closed(MemoryStorage::new());
+        let closed = Engine::Closed(Box::default());
         if let Engine::Open(tsdb) = std::mem::replace(&mut self.engine, closed) {
             tsdb.close()?;
         }
@@ -84,14 +84,14 @@ impl ScriptStorage for TsdbScriptStorage {
     fn appender(&self) -> &dyn Appender {
         match &self.engine {
             Engine::Open(tsdb) => tsdb,
-            Engine::Closed(stand_in) => stand_in,
+            Engine::Closed(stand_in) => stand_in.as_ref(),
         }
     }
 
     fn queryable(&self) -> &dyn Queryable {
         match &self.engine {
             Engine::Open(tsdb) => tsdb,
-            Engine::Closed(stand_in) => stand_in,
+            Engine::Closed(stand_in) => stand_in.as_ref(),
         }
     }
 }
