@@ -172,8 +172,9 @@ mod tests {
     fn every_name_changes_its_own_setting() {
         let settings = |names: &str| {
             let mut options = EngineOptions::default();
-            Features::parse(&[names.to_owned()]).apply(&mut options);
-            format!("{options:?}")
+            let features = Features::parse(&[names.to_owned()]);
+            features.apply(&mut options);
+            format!("{options:?} {}", features.max_exemplars(1))
         };
         let mut seen = vec![settings("")];
         for (name, ..) in FEATURES {
