@@ -7,7 +7,8 @@ mod decode;
 mod facts;
 
 pub use decode::{LargeChunk, LargeColumns};
-pub use facts::ValueFacts;
+
+use model::ValueSummary;
 
 use crate::timestamps::encode_timestamps;
 use crate::values::encode_values;
@@ -51,7 +52,7 @@ pub struct LargeHeader {
     /// The stream that holds its timestamps, if they are not inside.
     pub stream: Option<StreamRef>,
     /// Facts about its values; `None` where all are stale markers.
-    pub facts: Option<ValueFacts>,
+    pub facts: Option<ValueSummary>,
 }
 
 /// What a large chunk is made of.
@@ -64,7 +65,7 @@ pub struct LargeSamples<'a> {
     /// The values.
     pub values: &'a [f64],
     /// Facts about them, which are stored as they are.
-    pub facts: Option<ValueFacts>,
+    pub facts: Option<ValueSummary>,
 }
 
 /// Appends a large chunk of 1 to [`MAX_LARGE_SAMPLES`] samples, timestamps in milliseconds and
@@ -116,10 +117,10 @@ pub fn encode_large(samples: &LargeSamples<'_>, out: &mut Vec<u8>) -> Result<(),
 
 fn encode_segments(
     values: &[f64],
-    facts: Option<&ValueFacts>,
+    facts: Option<&ValueSummary>,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let constant = |facts: &ValueFacts| {
+    let constant = |facts: &ValueSummary| {
         let first = facts.first.to_bits();
         values.iter().all(|value| value.to_bits() == first)
     };

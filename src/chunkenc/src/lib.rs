@@ -42,8 +42,7 @@ pub use histogram::{
     HistogramChunk, MAX_CHUNK_PARTS, encode_histograms, put_histogram, take_histogram,
 };
 pub use large::{
-    LargeChunk, LargeColumns, LargeHeader, LargeSamples, MAX_LARGE_SAMPLES, StreamRef, ValueFacts,
-    encode_large,
+    LargeChunk, LargeColumns, LargeHeader, LargeSamples, MAX_LARGE_SAMPLES, StreamRef, encode_large,
 };
 pub use open::{MAX_OPEN_SAMPLES, OPEN_CHUNK_SAMPLES, OpenChunk};
 pub use open_histograms::{OpenHistogram, OpenHistograms};

@@ -11,6 +11,7 @@ pub mod matcher;
 pub mod number;
 pub mod quote;
 pub mod sample;
+pub mod summary;
 pub mod timestamp;
 
 pub use duration::PromDuration;
@@ -22,4 +23,5 @@ pub use histogram::{
 pub use labels::{LabelError, Labels, LabelsBuilder, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher};
 pub use sample::{STALE_NAN_BITS, is_stale_nan, stale_nan};
+pub use summary::ValueSummary;
 pub use timestamp::{TimeRange, Timestamp};

@@ -12,7 +12,6 @@ pub mod points;
 pub mod read;
 pub mod state;
 pub mod status;
-pub mod summary;
 
 pub use append::{
     AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
@@ -29,4 +28,3 @@ pub use read::{
 };
 pub use state::{StateChange, StateEntry, StateError, StateStore};
 pub use status::{Cardinality, HeadStatus, LargestCounts, StatusSource};
-pub use summary::ValueSummary;

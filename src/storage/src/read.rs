@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{FloatHistogram, Labels, Matcher, PromDuration, TimeRange, Timestamp};
+use model::{FloatHistogram, Labels, Matcher, PromDuration, TimeRange, Timestamp, ValueSummary};
 
 use crate::error::StorageError;
-use crate::summary::ValueSummary;
 
 /// What the caller is going to do with a selection, so that an engine can skip work. Engines may
 /// ignore it; results do not depend on it.

@@ -1,4 +1,6 @@
-//! Facts about the values of a chunk, in front of them.
+//! Facts about the values of a chunk, in front of them. They come back as they were computed.
+
+use model::ValueSummary;
 
 use crate::DecodeError;
 use crate::varint::{Reader, put_double, put_varint};
@@ -16,28 +18,8 @@ const MAX_IS_FIRST: u8 = 0x40;
 /// The largest value has the bits of the last.
 const MAX_IS_LAST: u8 = 0x80;
 
-/// Facts about the values of a chunk; stale markers are left out. What they mean exactly is the
-/// business of who computes them: they come back as they were.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValueFacts {
-    /// How many values there are, at least one.
-    pub count: u32,
-    /// Smallest value.
-    pub min: f64,
-    /// Largest value.
-    pub max: f64,
-    /// First value.
-    pub first: f64,
-    /// Last value.
-    pub last: f64,
-    /// Their sum, where it does not depend on the order of adding.
-    pub exact_sum: Option<f64>,
-    /// Whether no value is below the one before it.
-    pub is_monotone: bool,
-}
-
 /// Appends the facts about a chunk of `samples` values.
-pub(super) fn encode(facts: Option<&ValueFacts>, samples: usize, out: &mut Vec<u8>) {
+pub(super) fn encode(facts: Option<&ValueSummary>, samples: usize, out: &mut Vec<u8>) {
     let Some(facts) = facts else {
         out.push(0);
         return;
@@ -79,7 +61,7 @@ pub(super) fn encode(facts: Option<&ValueFacts>, samples: usize, out: &mut Vec<u
 pub(super) fn decode(
     reader: &mut Reader<'_>,
     samples: usize,
-) -> Result<Option<ValueFacts>, DecodeError> {
+) -> Result<Option<ValueSummary>, DecodeError> {
     let flags = reader.byte()?;
     if flags & KNOWN == 0 {
         return match flags {
@@ -115,7 +97,7 @@ pub(super) fn decode(
         0 => None,
         _ => Some(reader.double()?),
     };
-    Ok(Some(ValueFacts {
+    Ok(Some(ValueSummary {
         count,
         min,
         max,
@@ -135,7 +117,7 @@ mod tests {
         let doubles = [0.0, -0.0, 1.5, -7.0, f64::NAN, f64::INFINITY, 9e15];
         for number in 0..doubles.len().pow(4) {
             let pick = |place: u32| doubles[number / doubles.len().pow(place) % doubles.len()];
-            let facts = ValueFacts {
+            let facts = ValueSummary {
                 count: 5,
                 min: pick(0),
                 max: pick(1),
@@ -150,8 +132,8 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             let back = decode(&mut reader, samples).unwrap().unwrap();
             assert!(reader.rest().is_empty());
-            let bits = |facts: ValueFacts| {
-                let ValueFacts {
+            let bits = |facts: ValueSummary| {
+                let ValueSummary {
                     min,
                     max,
                     first,

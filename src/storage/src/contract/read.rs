@@ -1,10 +1,9 @@
 //! Checks of the reading side.
 
-use model::{MatchOp, Matcher, Timestamp, stale_nan};
+use model::{MatchOp, Matcher, Timestamp, ValueSummary, stale_nan};
 
 use super::fixture::{Fixture, Point, Violation, expect_equal, expect_that, labels, matcher};
 use crate::read::{ChunkSummary, Columns, SelectHints, SeriesSet};
-use crate::summary::ValueSummary;
 
 use MatchOp::{Equal, NotEqual, NotRegex, Regex};
 

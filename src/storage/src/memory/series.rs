@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use model::{CounterResetHint, FloatHistogram, Histogram, Labels, TimeRange, Timestamp};
+use model::{
+    CounterResetHint, FloatHistogram, Histogram, Labels, TimeRange, Timestamp, ValueSummary,
+};
 
 use super::MemoryChunks;
 use crate::error::AppendError;
 use crate::points::{Point, PointValue};
 use crate::read::{ChunkSummary, Columns};
-use crate::summary::ValueSummary;
 
 /// A series and its chunks. Only the last chunk grows; full ones are shared with readers.
 #[derive(Clone, Debug)]

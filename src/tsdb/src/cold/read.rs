@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chunkenc::{LargeChunk, LargeColumns, TimeBounds};
 use model::{TimeRange, Timestamp};
-use storage::{ChunkSummary, Columns, ValueSummary};
+use storage::{ChunkSummary, Columns};
 
 use super::{ColdView, StreamCache};
 use crate::error::TsdbError;
@@ -84,15 +84,7 @@ fn summarize_large(chunk: &LargeChunk<'_>) -> ChunkSummary {
         first: Timestamp::from_millis(header.first_timestamp),
         last: Timestamp::from_millis(header.last_timestamp),
         samples: u32::try_from(header.count).unwrap_or(u32::MAX),
-        values: header.facts.map(|facts| ValueSummary {
-            count: facts.count,
-            min: facts.min,
-            max: facts.max,
-            first: facts.first,
-            last: facts.last,
-            exact_sum: facts.exact_sum,
-            is_monotone: facts.is_monotone,
-        }),
+        values: header.facts,
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use chunkenc::{LargeSamples, SampleTimes, ValueFacts, encode_large};
-use model::Timestamp;
-use storage::ValueSummary;
+use chunkenc::{LargeSamples, SampleTimes, encode_large};
+use model::{Timestamp, ValueSummary};
 
 use super::samples::{Run, RunValues};
 use super::times::StreamTable;
@@ -78,7 +77,7 @@ impl<'a> PartitionWriter<'a> {
                     times,
                     stream: self.streams.place(&run.timestamps)?,
                     values,
-                    facts: ValueSummary::of(values).map(facts),
+                    facts: ValueSummary::of(values),
                 };
                 encode_large(&samples, out)
             }
@@ -130,26 +129,5 @@ impl<'a> PartitionWriter<'a> {
             self.tables.push(writer.finish()?);
         }
         Ok(std::mem::take(&mut self.tables))
-    }
-}
-
-fn facts(summary: ValueSummary) -> ValueFacts {
-    let ValueSummary {
-        count,
-        min,
-        max,
-        first,
-        last,
-        exact_sum,
-        is_monotone,
-    } = summary;
-    ValueFacts {
-        count,
-        min,
-        max,
-        first,
-        last,
-        exact_sum,
-        is_monotone,
     }
 }

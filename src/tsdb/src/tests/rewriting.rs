@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Labels, Matcher, TimeRange, Timestamp};
+use model::{Labels, Matcher, TimeRange, Timestamp, ValueSummary};
 use storage::{
     AppendError, AppendPolicy, AppendRequest, Appender as _, Columns, Durability, Queryable as _,
-    Sample, SelectHints, SeriesKey, SeriesSet, ValueSummary,
+    Sample, SelectHints, SeriesKey, SeriesSet,
 };
 
 use super::{Bench, DAY, START_MS};

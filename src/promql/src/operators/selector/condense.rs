@@ -5,7 +5,8 @@
 //! the windows' edges, so that the longer windows are, compared with chunks, the fewer are decoded.
 //! Results keep their bits: a chunk that leaves any doubt is decoded.
 
-use storage::{ChunkSummary, SeriesSet, ValueSummary};
+use model::ValueSummary;
+use storage::{ChunkSummary, SeriesSet};
 
 use crate::error::EngineError;
 use crate::grid::Reference;

@@ -1,6 +1,6 @@
 //! Facts about the values of a chunk, from which windows are answered without decoding it.
 
-use model::is_stale_nan;
+use crate::is_stale_nan;
 
 /// Facts about the values of a chunk. Stale markers are left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,10 +94,10 @@ fn adds_exactly(value: f64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::sample::{normal_nan, stale_nan};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sample::{normal_nan, stale_nan};
 
     /// Values among which all cases of the facts are likely.
     fn value() -> impl Strategy<Value = f64> {
