@@ -127,7 +127,10 @@ fn refusal(error: &AppendError) -> Response {
             text_error(StatusCode::BAD_REQUEST, text)
         }
         ErrorKind::Unavailable => {
-            tracing::warn!(error = text, "remote write request refused for now");
+            tracing::warn!(
+                error = text,
+                "remote write request refused, the sender has to try again"
+            );
             text_error(StatusCode::SERVICE_UNAVAILABLE, text)
         }
         _ => {

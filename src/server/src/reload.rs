@@ -227,7 +227,7 @@ impl Reloader {
             storage.set_retention(self.retention.limits(&config.storage));
             let max_exemplars = self.features.max_exemplars(config.storage.max_exemplars);
             if let Err(error) = storage.set_max_exemplars(max_exemplars) {
-                tracing::warn!(error = %base::report(&error), "old exemplars stay on disk for now");
+                tracing::warn!(error = %base::report(&error), "exemplars beyond the new bound are still on disk");
             }
         }
         let at = self.clock.now();
