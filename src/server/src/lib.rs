@@ -19,6 +19,7 @@ mod retention;
 mod run;
 mod scraping;
 mod tsdb_command;
+mod verb;
 mod web;
 
 pub use app::{App, StartError, StopError};

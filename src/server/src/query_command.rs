@@ -1,7 +1,6 @@
 //! `firewatch promql`: looks at queries from the command line, alone or with the help of a server.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use promql::{Engine, EngineOptions, EvaluationTimes, QueryContext, QueryRange};
 
 use crate::features::Features;
+use crate::verb;
 
 /// The first argument that leads here.
 pub(crate) const VERB: &str = "promql";
@@ -47,30 +47,9 @@ enum PromqlError {
     Refused(String),
 }
 
-/// Runs the command with these arguments, the verb first.
+/// Runs the command with the arguments behind the verb.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            // Nobody can be told when the terminal is gone.
-            let _unprinted = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    match shown(&matches) {
-        Ok(text) => {
-            let _unprinted = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _unprinted = writeln!(
-                std::io::stderr(),
-                "firewatch promql: {}",
-                base::report(&error)
-            );
-            ExitCode::FAILURE
-        }
-    }
+    verb::main(command(), arguments, shown)
 }
 
 fn command() -> Command {

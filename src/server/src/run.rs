@@ -21,10 +21,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_verb = |verb: &str| arguments.get(1).is_some_and(|argument| argument == verb);
     if is_verb(query_command::VERB) {
-        return query_command::main(arguments.into_iter().skip(1));
+        return query_command::main(arguments.into_iter().skip(2));
     }
     if is_verb(tsdb_command::VERB) {
-        return tsdb_command::main(arguments.into_iter().skip(1));
+        return tsdb_command::main(arguments.into_iter().skip(2));
     }
     let options = match Options::parse(arguments) {
         Ok(options) => options,

@@ -1,7 +1,6 @@
 //! `firewatch tsdb`: works on the folder of a server that does not run.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use clap::{Arg, ArgMatches, Command};
 use tsdb::{Background, StoredSizes, Tsdb, TsdbError, TsdbOptions};
 
 use crate::app::ENGINE_FOLDER;
+use crate::verb;
 
 /// The first argument that leads here.
 pub(crate) const VERB: &str = "tsdb";
@@ -31,30 +31,11 @@ enum CommandError {
     },
 }
 
-/// Runs the command with these arguments, the verb first.
+/// Runs the command with the arguments behind the verb.
 pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            // Nobody can be told when the terminal is gone.
-            let _unprinted = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    match compacted(&folder_of(&matches)) {
-        Ok(text) => {
-            let _unprinted = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            let _unprinted = writeln!(
-                std::io::stderr(),
-                "firewatch tsdb compact: {}",
-                base::report(&error)
-            );
-            ExitCode::FAILURE
-        }
-    }
+    verb::main(command(), arguments, |matches| {
+        compacted(&folder_of(matches))
+    })
 }
 
 fn command() -> Command {
