@@ -7,10 +7,9 @@ use storage::{
     AppendError, AppendOutcome, AppendPolicy, AppendRequest, AppendSeries, Appender, Durability,
     PendingAppend, Point, PointValue, Points, Rejected, Sample, SeriesRef,
 };
-use tokio::sync::oneshot;
 
 use crate::catalog::{SeriesEntry, Unresolved};
-use crate::commit::Block;
+use crate::commit::{Block, Visibility};
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
 use crate::head::{HeadSeries, LockedShards, Newest, Persisted};
@@ -60,7 +59,12 @@ impl Engine {
         policy: AppendPolicy,
         durability: Durability,
     ) -> Result<PendingAppend, AppendError> {
-        self.replayed.wait()?;
+        if !self.replayed.is_done() {
+            if let Some(pending) = self.append_early(request, durability)? {
+                return Ok(pending);
+            }
+            self.replayed.wait()?;
+        }
         self.committer.wait_for_room()?;
         loop {
             let resolution = self
@@ -178,23 +182,14 @@ impl Engine {
             let began = locked.publish(&rows, self.committer.last_committed() + 1);
             self.note_published(&rows, &began);
         }
-        let block = Block {
-            rows,
-            published: publish_now,
+        let visibility = if publish_now {
+            Visibility::Already
+        } else {
+            Visibility::AtCommit
         };
-        match durability {
-            Durability::Deferred => {
-                if !block.rows.is_empty() {
-                    self.committer.join(block, new_series, None);
-                }
-                PendingAppend::ready(outcome)
-            }
-            Durability::Acknowledged => {
-                let (waiter, done) = oneshot::channel();
-                self.committer.join(block, new_series, Some(waiter));
-                PendingAppend::waiting(outcome, done)
-            }
-        }
+        let block = Block { rows, visibility };
+        self.committer
+            .join_with(block, new_series, outcome, durability)
     }
 
     /// Series of the rows that no commit has carried yet.
@@ -342,6 +337,6 @@ const fn plain_point(sample: &Sample) -> Point<'_> {
     }
 }
 
-fn reference(id: Option<&u32>) -> Option<SeriesRef> {
+pub(crate) fn reference(id: Option<&u32>) -> Option<SeriesRef> {
     id.map(|id| SeriesRef::new(u64::from(*id)))
 }

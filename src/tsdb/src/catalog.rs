@@ -156,6 +156,45 @@ impl Catalog {
         Ok(resolution)
     }
 
+    /// Finds the series of a request, if all of them are known: makes none, and brings none back.
+    pub(crate) fn find_known<'a>(
+        &self,
+        keys: impl Iterator<Item = SeriesKey<'a>> + Clone,
+    ) -> Option<Vec<u32>> {
+        let hashes = self.hash_spans(keys.clone());
+        let mut ids = Vec::with_capacity(hashes.len());
+        let mut named: Vec<(u128, u32)> = Vec::new();
+        {
+            let inner = self.inner.read();
+            let mut expected = 0;
+            for (key, hash) in keys.zip(hashes) {
+                let id = match (inner.find(key, hash, expected), key) {
+                    (Some(found), _) => found.ok()?,
+                    (None, SeriesKey::Raw { span, parse }) => {
+                        let id = inner.find_labels(&parse(span).ok()?, expected)?;
+                        named.push((hash, id));
+                        id
+                    }
+                    (None, SeriesKey::Labels(_) | SeriesKey::Ref(_)) => return None,
+                };
+                expected = id.wrapping_add(1);
+                ids.push(id);
+            }
+        }
+        if !named.is_empty() {
+            let mut inner = self.inner.write();
+            let series = inner.records.len();
+            inner.spans.bound_aliases(series);
+            for (hash, id) in named {
+                // It may have been removed in between.
+                if inner.records.get(id).is_some() {
+                    inner.spans.remember(hash, id);
+                }
+            }
+        }
+        Some(ids)
+    }
+
     fn hash_spans<'a>(&self, keys: impl Iterator<Item = SeriesKey<'a>>) -> Vec<u128> {
         let hasher = self.inner.read().spans.hasher();
         keys.map(|key| match key {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use storage::AppendError;
+use storage::{AppendError, AppendOutcome, Durability, PendingAppend};
 use tokio::sync::oneshot;
 
 use crate::catalog::SeriesEntry;
@@ -23,12 +23,22 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Format of a series' row.
 const SERIES_VERSION: u8 = 1;
 
+/// When the head gets the rows of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visibility {
+    /// It has them.
+    Already,
+    /// When they are written.
+    AtCommit,
+    /// When the replay has come to their commit.
+    AtReplay,
+}
+
 /// The rows of one request.
 #[derive(Debug)]
 pub(crate) struct Block {
     pub(crate) rows: Rows,
-    /// Whether the rows are visible already.
-    pub(crate) published: bool,
+    pub(crate) visibility: Visibility,
 }
 
 /// What the next commit carries.
@@ -72,9 +82,10 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Starts after commit `number`.
+    /// Gives out no number up to `number`.
     pub(crate) fn resume_after(&self, number: u64) {
-        self.state.lock().last_committed = number;
+        let mut state = self.state.lock();
+        state.last_committed = state.last_committed.max(number);
     }
 
     /// Number of the newest commit that is written and published.
@@ -125,12 +136,7 @@ impl Committer {
 
     /// Adds a request to the open commit. Called with the shards of its series locked, so that
     /// commits hold the samples of a series in the order of their acceptance.
-    pub(crate) fn join(
-        &self,
-        block: Block,
-        new_series: Vec<(u32, SeriesEntry)>,
-        waiter: Option<Waiter>,
-    ) {
+    fn join(&self, block: Block, new_series: Vec<(u32, SeriesEntry)>, waiter: Option<Waiter>) {
         let mut state = self.state.lock();
         if state.ended {
             // Without its waiter the request is answered that the engine is not ready.
@@ -145,6 +151,29 @@ impl Committer {
         state.joined = true;
         drop(state);
         self.wake.notify_one();
+    }
+
+    /// As [`Committer::join`], for a request that is answered with `outcome`.
+    pub(crate) fn join_with(
+        &self,
+        block: Block,
+        new_series: Vec<(u32, SeriesEntry)>,
+        outcome: AppendOutcome,
+        durability: Durability,
+    ) -> PendingAppend {
+        match durability {
+            Durability::Deferred => {
+                if !block.rows.is_empty() {
+                    self.join(block, new_series, None);
+                }
+                PendingAppend::ready(outcome)
+            }
+            Durability::Acknowledged => {
+                let (waiter, done) = oneshot::channel();
+                self.join(block, new_series, Some(waiter));
+                PendingAppend::waiting(outcome, done)
+            }
+        }
     }
 
     /// Refuses new requests, waits until everything that joined has been tried, and lets the
@@ -229,6 +258,13 @@ impl Engine {
         if commit.is_empty() {
             return Ok(());
         }
+        #[cfg(test)]
+        if self
+            .commit_fault
+            .swap(false, std::sync::atomic::Ordering::AcqRel)
+        {
+            return Err(TsdbError::Commit("so told".to_owned()));
+        }
         let mut batch = self.kv.batch();
         for (id, entry) in &commit.new_series {
             batch.put(
@@ -256,7 +292,8 @@ impl Engine {
         } = commit;
         let wrote = !(blocks.is_empty() && new_series.is_empty());
         self.publish_series(&new_series);
-        for block in blocks.iter().filter(|block| !block.published) {
+        let at_commit = |block: &&Block| block.visibility == Visibility::AtCommit;
+        for block in blocks.iter().filter(at_commit) {
             let mut locked = self.head.lock(block.rows.iter().map(|row| row.series));
             let began = locked.publish(&block.rows, number);
             // Under the lock: whoever finds a series without chunks also finds it absent.
@@ -295,6 +332,8 @@ impl Engine {
         tracing::error!(error = %reason, "commit failed");
         self.metrics.commits.failures.inc();
         self.metrics.commits.writable.set(0.0);
+        // The newest times that early writes are held against are those of what has failed.
+        self.early.close();
         let mut locked = self.head.lock_all();
         let mut state = self.committer.state.lock();
         let collected = std::mem::take(&mut state.open);
@@ -306,11 +345,13 @@ impl Engine {
         };
         retried.new_series.extend(collected.new_series);
         for block in failed.blocks.into_iter().chain(collected.blocks) {
-            if block.published {
-                retried.rows += block.rows.weight();
-                retried.blocks.push(block);
-            } else {
-                locked.abandon(&block.rows);
+            match block.visibility {
+                Visibility::Already => {
+                    retried.rows += block.rows.weight();
+                    retried.blocks.push(block);
+                }
+                Visibility::AtCommit => locked.abandon(&block.rows),
+                Visibility::AtReplay => {}
             }
         }
         state.open = retried;

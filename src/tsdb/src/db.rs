@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::options::{Background, TsdbOptions};
 use crate::order::OrderWindow;
 use crate::partition::{PARTITION_MS, Partition};
-use crate::replay::{ReplayGate, Unreplayed};
+use crate::replay::{EarlyWrites, ReplayGate, Unreplayed};
 use crate::retention::{Retention, RetentionLimits};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
@@ -56,6 +56,9 @@ pub(crate) struct Engine {
     /// Ends a rewrite at a step, as a kill would.
     #[cfg(test)]
     pub(crate) rewrite_fault: Mutex<Option<crate::rewrite::RewriteStep>>,
+    /// Lets the next commit fail.
+    #[cfg(test)]
+    pub(crate) commit_fault: AtomicBool,
     pub(crate) retention: Retention,
     pub(crate) stopped: Stopped,
     pub(crate) disorder: Disorder,
@@ -66,6 +69,8 @@ pub(crate) struct Engine {
     pub(crate) upkeep: Mutex<UpkeepState>,
     /// Closed until the log is replayed.
     pub(crate) replayed: ReplayGate,
+    /// Takes writes until then.
+    pub(crate) early: EarlyWrites,
     pub(crate) changes: Mutex<ChangeLog>,
     restored_ids: AtomicU32,
     removed_below: AtomicU32,
@@ -115,8 +120,9 @@ pub struct Tsdb {
 }
 
 impl Tsdb {
-    /// Opens the engine and starts its threads. One of them replays the log: reads and writes may
-    /// begin at once, and wait until it has.
+    /// Opens the engine and starts its threads. One of them replays the log: reads may begin at
+    /// once, and wait until it has, as do those writes that have more than the next samples of
+    /// series that the end of the log names.
     ///
     /// # Errors
     /// The directory is locked, unreadable, damaged, or written by another version.
@@ -136,6 +142,8 @@ impl Tsdb {
             jitter_seed: rand::random(),
             #[cfg(test)]
             rewrite_fault: Mutex::default(),
+            #[cfg(test)]
+            commit_fault: AtomicBool::new(false),
             retention: Retention::new(
                 RetentionLimits {
                     time: options.retention,
@@ -150,6 +158,7 @@ impl Tsdb {
             committer: Committer::default(),
             upkeep: Mutex::default(),
             replayed: ReplayGate::default(),
+            early: EarlyWrites::default(),
             changes: Mutex::new(ChangeLog::new(PARTITION_MS)),
             restored_ids: AtomicU32::new(0),
             removed_below: AtomicU32::new(0),
@@ -162,6 +171,8 @@ impl Tsdb {
             clock,
             kv,
         });
+        #[cfg(test)]
+        engine.replayed.hold(engine.options.hold_replay);
         let unreplayed = engine.restore()?;
         let tsdb = Self {
             engine,

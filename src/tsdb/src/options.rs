@@ -34,6 +34,9 @@ pub struct TsdbOptions {
     pub background: Background,
     /// Settings of the key-value store.
     pub kv: KvOptions,
+    /// Whether the replay waits for [`crate::replay::ReplayGate::release`].
+    #[cfg(test)]
+    pub(crate) hold_replay: bool,
 }
 
 impl TsdbOptions {
@@ -49,6 +52,8 @@ impl TsdbOptions {
             max_chunk_age: PromDuration::from_secs(30 * 60),
             background: Background::Every(Duration::from_secs(5)),
             kv: KvOptions::default(),
+            #[cfg(test)]
+            hold_replay: false,
         }
     }
 }

@@ -104,13 +104,10 @@ impl Engine {
 
 #[inline]
 pub(crate) fn judge(head: &HeadSeries, point: &Point<'_>, bounds: &Bounds<'_>) -> Verdict {
-    if let Err(error) = point.value.check_size() {
+    if let Some(error) = bounds.refusal(point) {
         return Verdict::Refused(error);
     }
     let at = point.timestamp;
-    if at < bounds.oldest || at > bounds.newest || Partition::of(at).is_none() {
-        return Verdict::Refused(bounds.outside(at));
-    }
     let newest = match head.newest() {
         Newest::Unknown | Newest::None => return Verdict::New,
         Newest::Time | Newest::Float | Newest::Histogram => {
@@ -129,6 +126,17 @@ pub(crate) fn judge(head: &HeadSeries, point: &Point<'_>, bounds: &Bounds<'_>) -
 }
 
 impl Bounds<'_> {
+    /// Why a sample is refused whatever its series has.
+    #[inline]
+    pub(crate) fn refusal(&self, point: &Point<'_>) -> Option<AppendError> {
+        if let Err(error) = point.value.check_size() {
+            return Some(error);
+        }
+        let at = point.timestamp;
+        let is_outside = at < self.oldest || at > self.newest || Partition::of(at).is_none();
+        is_outside.then(|| self.outside(at))
+    }
+
     fn takes_late(&self) -> bool {
         self.window > PromDuration::ZERO && self.order == OutOfOrder::Accept
     }

@@ -57,7 +57,24 @@ pub(crate) fn encode_commit<'a>(blocks: impl Iterator<Item = &'a Rows> + Clone) 
 /// Reads [`encode_commit`].
 pub(crate) fn decode_commit(record: &[u8]) -> Result<Rows, TsdbError> {
     let (version, payload) = open_payload(record, "commit", VERSION_WITH_LATE)?;
-    let mut bytes = payload.as_slice();
+    decode_payload(version, &payload)
+}
+
+/// Reads of [`encode_commit`] which series have samples in order, and when: the rows have no more.
+pub(crate) fn decode_order(record: &[u8]) -> Result<Vec<Row>, TsdbError> {
+    let (version, payload) = open_payload(record, "commit", VERSION_WITH_LATE)?;
+    if version == VERSION_WITH_LATE {
+        let rows = decode_payload(version, &payload)?;
+        let is_late = |row: &&Row| rows.extra(row).is_some_and(|extra| extra.out_of_order);
+        let in_order = rows.iter().filter(|row| !is_late(row));
+        let bare = in_order.map(|row| Row::float(row.series, row.timestamp_ms, 0.0));
+        return Ok(bare.collect());
+    }
+    decode_times(&mut payload.as_slice())
+        .ok_or_else(|| TsdbError::corrupt("commit", "columns end early"))
+}
+
+fn decode_payload(version: u8, mut bytes: &[u8]) -> Result<Rows, TsdbError> {
     let rows =
         decode_rows(&mut bytes).ok_or_else(|| TsdbError::corrupt("commit", "columns end early"))?;
     let rows = match version {
@@ -72,6 +89,15 @@ pub(crate) fn decode_commit(record: &[u8]) -> Result<Rows, TsdbError> {
 }
 
 fn decode_rows(bytes: &mut &[u8]) -> Option<Vec<Row>> {
+    let mut rows = decode_times(bytes)?;
+    for row in &mut rows {
+        row.value = take_value(bytes)?;
+    }
+    Some(rows)
+}
+
+/// Reads the columns of series and times.
+fn decode_times(bytes: &mut &[u8]) -> Option<Vec<Row>> {
     let count = usize::try_from(varint::take(bytes)?).ok()?;
     // Every row takes at least three bytes.
     if count > bytes.len() {
@@ -87,9 +113,6 @@ fn decode_rows(bytes: &mut &[u8]) -> Option<Vec<Row>> {
     for row in &mut rows {
         timestamp_ms = timestamp_ms.wrapping_add(varint::take_signed(bytes)?);
         row.timestamp_ms = timestamp_ms;
-    }
-    for row in &mut rows {
-        row.value = take_value(bytes)?;
     }
     Some(rows)
 }

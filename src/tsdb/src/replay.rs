@@ -3,8 +3,10 @@
 
 mod commits;
 mod damage;
+mod early;
 mod gate;
 mod log_reader;
+mod newest;
 
 use std::collections::HashMap;
 
@@ -17,6 +19,7 @@ use crate::keys;
 use crate::partition::Partition;
 use crate::record::{self, Seal};
 
+pub(crate) use early::EarlyWrites;
 pub(crate) use gate::ReplayGate;
 
 /// Version of the engine's stored formats as a whole. Version 2 added histograms and start
@@ -73,11 +76,13 @@ impl Engine {
             self.mark_all_disordered();
         }
         self.upkeep.lock().replay_from = from;
-        Ok(Unreplayed {
+        let unreplayed = Unreplayed {
             from,
             late,
             seals_are_whole,
-        })
+        };
+        self.let_writes_in(&unreplayed);
+        Ok(unreplayed)
     }
 
     fn check_format(&self) -> Result<(), TsdbError> {

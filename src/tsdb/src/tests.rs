@@ -1,5 +1,6 @@
 //! Tests of the engine: its contracts, restarts, retention, and a random walk beside a model.
 
+mod early_writes;
 mod formats;
 mod model_walk;
 mod order_walk;
@@ -42,6 +43,8 @@ struct Settings {
     window: PromDuration,
     retention: PromDuration,
     max_exemplars: usize,
+    /// The replay waits until it is released.
+    is_held: bool,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             window: PromDuration::ZERO,
             retention: PromDuration::from_secs(15 * 24 * 3600),
             max_exemplars: 0,
+            is_held: false,
         }
     }
 }
@@ -60,6 +64,7 @@ fn open(path: &Path, clock: &Arc<ManualClock>, settings: Settings) -> Tsdb {
         retention: Some(settings.retention),
         max_exemplars: settings.max_exemplars,
         background: Background::Manual,
+        hold_replay: settings.is_held,
         kv: KvOptions {
             wal_sync: WalSync::Os,
             ..KvOptions::default()
@@ -120,6 +125,7 @@ impl Bench {
             settings,
         } = self;
         if clean {
+            tsdb.engine().replayed.release();
             tsdb.close().unwrap();
         }
         drop(tsdb);

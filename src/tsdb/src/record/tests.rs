@@ -97,6 +97,9 @@ proptest! {
         let back = decode_commit(&record).unwrap();
         let want: Vec<Plain> = blocks.iter().flat_map(plain).collect();
         prop_assert_eq!(plain(&back), want);
+        let in_order = rows.iter().filter(|row| !row.3.out_of_order);
+        let in_order = in_order.map(|row| Row::float(row.0, row.1, 0.0));
+        prop_assert_eq!(decode_order(&record).unwrap(), in_order.collect::<Vec<Row>>());
         let version = rows.iter().map(|row| match &row.3 {
             extra if extra.out_of_order => 3,
             extra if *extra != Extra::default() => 2,
@@ -131,6 +134,7 @@ proptest! {
         record[at] ^= flip;
         prop_assert!(decode_commit(&record).is_err());
         prop_assert!(decode_commit(&record[..at]).is_err());
+        prop_assert!(decode_order(&record).is_err());
     }
 
     #[test]

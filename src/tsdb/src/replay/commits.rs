@@ -45,10 +45,10 @@ struct Known {
 }
 
 /// Series ids as plain bits: asked for every row.
-struct Bits(Vec<u64>);
+pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
-    fn new(ids: &RoaringBitmap) -> Self {
+    pub(super) fn new(ids: &RoaringBitmap) -> Self {
         let length = ids.max().map_or(0, |max| max as usize / 64 + 1);
         let mut words = vec![0; length];
         for id in ids {
@@ -57,7 +57,7 @@ impl Bits {
         Self(words)
     }
 
-    fn contains(&self, id: u32) -> bool {
+    pub(super) fn contains(&self, id: u32) -> bool {
         let word = self.0.get(id as usize / 64);
         word.is_some_and(|word| word >> (id % 64) & 1 == 1)
     }
@@ -80,6 +80,8 @@ struct EndOfReplay<'a>(&'a Engine);
 
 impl Drop for EndOfReplay<'_> {
     fn drop(&mut self) {
+        // Nobody would ever see them.
+        self.0.early.close();
         self.0.replayed.give_up();
     }
 }
@@ -90,15 +92,54 @@ impl Engine {
         let replay_from = unreplayed.from;
         let _end = EndOfReplay(self);
         let timer = std::time::Instant::now();
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let known = Known {
             active: Bits::new(self.index.read().all()),
             stopped: Bits::new(&self.stopped.ids()),
             late: unreplayed.late,
             seals_are_whole: unreplayed.seals_are_whole,
         };
-        let mut log = LogReader::new(&self.kv, replay_from);
         let mut tally = Tally::default();
+        let Some(next) = self.replay_all(replay_from, &known, &mut tally) else {
+            return;
+        };
+        self.reserve_unknown(&tally);
+        self.note_change(TimeRange::ALL);
+        let took = timer.elapsed();
+        self.metrics.replay.seconds.set(took.as_secs_f64());
+        tracing::info!(
+            commits = next - replay_from,
+            samples = tally.samples,
+            series = self.catalog.len(),
+            ?took,
+            "log replayed"
+        );
+        self.replayed.finish();
+    }
+
+    /// Brings all commits from number `from` on into the head, also those that are written
+    /// meanwhile. Returns the number behind the last one; `None` if the engine stops before.
+    fn replay_all(&self, from: u64, known: &Known, tally: &mut Tally) -> Option<u64> {
+        let writes_are_in = self.early.is_open();
+        let next = self.replay_commits(from, known, tally)?;
+        if !writes_are_in {
+            return Some(next);
+        }
+        // Writes go on during most of what came meanwhile, and wait for the rest of it.
+        let next = self.replay_commits(next, known, tally)?;
+        self.early.close();
+        let newest = self.committer.newest_number();
+        if let Err(error) = self.committer.wait_until_committed(newest) {
+            tracing::error!(error = %base::report(&error), "writes during the replay failed");
+            return None;
+        }
+        self.replay_commits(next, known, tally)
+    }
+
+    /// Brings the commits from number `from` on that the log has now into the head. Returns the
+    /// number behind the last one; `None` if the engine stops before.
+    fn replay_commits(&self, from: u64, known: &Known, tally: &mut Tally) -> Option<u64> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let mut log = LogReader::new(&self.kv, from);
         let (mut batch, mut lost) = log.next_batch();
         loop {
             self.report_lost(&lost);
@@ -106,34 +147,23 @@ impl Engine {
                 break;
             }
             if self.replayed.is_given_up() {
-                return;
+                return None;
             }
             let threads = threads.clamp(1, MAX_THREADS.min(batch.len().max(2)));
             let (sorted, next) = self.sort_batch(&batch, threads, || log.next_batch());
-            self.apply_batch(&sorted, &known, threads, &mut tally);
+            self.apply_batch(&sorted, known, threads, tally);
             (batch, lost) = next;
             if let Err(error) = self.revive(&std::mem::take(&mut tally.revived)) {
                 // Their chunks could not be sealed.
                 tracing::error!(error = %base::report(&error), "reading series of the log failed");
-                return;
+                return None;
             }
             // Seal records reach beyond what they were made from.
             self.committer.resume_after(log.next_number() - 1);
             self.bound_full_chunks();
         }
         self.committer.resume_after(log.next_number() - 1);
-        self.reserve_unknown(&tally);
-        self.note_change(TimeRange::ALL);
-        let took = timer.elapsed();
-        self.metrics.replay.seconds.set(took.as_secs_f64());
-        tracing::info!(
-            commits = log.next_number() - replay_from,
-            samples = tally.samples,
-            series = self.catalog.len(),
-            ?took,
-            "log replayed"
-        );
-        self.replayed.finish();
+        Some(log.next_number())
     }
 
     fn report_lost(&self, lost: &[Lost]) {

@@ -16,13 +16,15 @@ enum Progress {
     GivenUp,
 }
 
-/// Closed while the head lacks what is only in the log. Reads and writes wait in front of it:
+/// Closed while the head lacks what is only in the log. What needs the head waits in front of it:
 /// nothing is answered, and no order is judged, without what was acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayGate {
     open: AtomicBool,
     progress: Mutex<Progress>,
     changed: Condvar,
+    #[cfg(test)]
+    held: AtomicBool,
 }
 
 impl ReplayGate {
@@ -61,6 +63,8 @@ impl ReplayGate {
 
     /// Whether the replay should end early.
     pub(crate) fn is_given_up(&self) -> bool {
+        #[cfg(test)]
+        self.wait_while_held();
         *self.progress.lock() == Progress::GivenUp
     }
 
@@ -71,5 +75,27 @@ impl ReplayGate {
             self.open.store(to == Progress::Done, Ordering::Release);
         }
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+impl ReplayGate {
+    /// Lets the replay wait, if so told, until it is released or given up.
+    pub(crate) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+    }
+
+    pub(crate) fn release(&self) {
+        let progress = self.progress.lock();
+        self.hold(false);
+        drop(progress);
+        self.changed.notify_all();
+    }
+
+    fn wait_while_held(&self) {
+        let mut progress = self.progress.lock();
+        while *progress == Progress::Running && self.held.load(Ordering::Acquire) {
+            self.changed.wait(&mut progress);
+        }
     }
 }

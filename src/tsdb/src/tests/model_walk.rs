@@ -8,8 +8,8 @@ use model::{
 };
 use proptest::prelude::*;
 use storage::{
-    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, HistogramSample,
-    Queryable as _, Sample, SelectHints, SeriesKey,
+    AppendPolicy, AppendRequest, Appender, Columns, Durability, HistogramSample, Queryable as _,
+    Sample, SelectHints, SeriesKey,
 };
 
 use super::Bench;
@@ -47,6 +47,8 @@ enum Step {
     Reopen {
         clean: bool,
     },
+    /// Kills, and lets the replay wait for what needs it.
+    ReopenHeld,
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -83,6 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|end| Step::Rewrite { end }),
         2 => (1..120_i64).prop_map(|minutes| Step::Advance { minutes }),
         1 => any::<bool>().prop_map(|clean| Step::Reopen { clean }),
+        1 => Just(Step::ReopenHeld),
     ]
 }
 
@@ -202,19 +205,17 @@ fn apply(bench: Bench, step: &Step, model: &mut Model) -> Bench {
                 }
             }
             request.series[0].samples.end = u32::try_from(request.samples.len()).unwrap();
-            let appended =
-                bench
-                    .tsdb
-                    .append(&request, AppendPolicy::RollBack, Durability::Acknowledged);
+            let (policy, durability) = (AppendPolicy::RollBack, Durability::Acknowledged);
+            let appended = Appender::append(&bench, &request, policy, durability);
             appended.unwrap().wait_blocking().unwrap();
             bench
         }
         Step::Maintain => {
-            bench.tsdb.maintain().unwrap();
+            bench.released().maintain().unwrap();
             bench
         }
         Step::Rewrite { end } => {
-            let engine = bench.tsdb.engine();
+            let engine = bench.released().engine();
             *engine.rewrite_fault.lock() = *end;
             let rewritten = engine.rewrite_all(&mut Unpaced);
             assert!(rewritten.is_ok() || end.is_some(), "{rewritten:?}");
@@ -226,6 +227,7 @@ fn apply(bench: Bench, step: &Step, model: &mut Model) -> Bench {
             bench
         }
         Step::Reopen { clean } => bench.reopen(*clean),
+        Step::ReopenHeld => bench.reopen_held(),
     }
 }
 

@@ -67,6 +67,8 @@ enum Step {
     Reopen {
         clean: bool,
     },
+    /// Kills, and lets the replay wait for what needs it.
+    ReopenHeld,
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -110,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|end| Step::Rewrite { end }),
         3 => (1..200_i64).prop_map(|minutes| Step::Advance { minutes }),
         2 => any::<bool>().prop_map(|clean| Step::Reopen { clean }),
+        2 => Just(Step::ReopenHeld),
     ]
 }
 
@@ -244,7 +247,7 @@ fn delete(bench: &Bench, memory: &MemoryStorage, series: u8, (from, count): (i64
     }
     let series = labels.get("series").unwrap();
     let matchers = [Matcher::equal("series", series)];
-    bench.tsdb.delete(range, &matchers).unwrap();
+    bench.released().delete(range, &matchers).unwrap();
     memory.delete(range, &matchers).unwrap();
 }
 
@@ -301,7 +304,7 @@ proptest! {
         memory.set_out_of_order_window(window);
         for step in &steps {
             if let Some((series, policy, order)) = drafts(step, bench.now_ms()) {
-                let got = append(&bench.tsdb, &series, policy, order);
+                let got = append(&bench, &series, policy, order);
                 let want = append(&memory, &series, policy, order);
                 prop_assert_eq!(got, want, "{:?}", step);
             }
@@ -316,13 +319,13 @@ proptest! {
                     delete(&bench, &memory, *series, (*from, *count));
                 }
                 Step::Clean => {
-                    bench.tsdb.clean_tombstones().unwrap();
+                    bench.released().clean_tombstones().unwrap();
                     memory.clean_tombstones().unwrap();
                 }
-                Step::Maintain => bench.tsdb.maintain().unwrap(),
-                Step::Seal => bench.tsdb.engine().seal_everything().unwrap(),
+                Step::Maintain => bench.released().maintain().unwrap(),
+                Step::Seal => bench.released().engine().seal_everything().unwrap(),
                 Step::Rewrite { end } => {
-                    let engine = bench.tsdb.engine();
+                    let engine = bench.released().engine();
                     *engine.rewrite_fault.lock() = *end;
                     let rewritten = engine.rewrite_all(&mut Unpaced);
                     prop_assert!(rewritten.is_ok() || end.is_some(), "{:?}", rewritten);
@@ -332,6 +335,10 @@ proptest! {
                     bench.clock.advance(PromDuration::from_secs(minutes * 60));
                 }
                 Step::Reopen { clean } => bench = bench.reopen(*clean),
+                Step::ReopenHeld => bench = bench.reopen_held(),
+            }
+            if bench.is_held() {
+                continue;
             }
             let from = START_MS + cut * MINUTE_MS;
             let cut = TimeRange::new(
@@ -342,5 +349,7 @@ proptest! {
                 prop_assert_eq!(read(&bench.tsdb, range), read(&memory, range), "{:?}", step);
             }
         }
+        let all = TimeRange::ALL;
+        prop_assert_eq!(read(bench.released(), all), read(&memory, all));
     }
 }

@@ -16,6 +16,8 @@ enum Disturbance {
     Seal,
     /// The engine is stopped and opened again; what was not sealed comes from the log.
     Kill,
+    /// The same, and only what needs the replay lets it begin.
+    KillHeld,
     /// The engine is closed and opened again.
     Restart,
 }
@@ -35,6 +37,7 @@ impl Restless {
                 bench
             }
             Disturbance::Kill => bench.reopen(false),
+            Disturbance::KillHeld => bench.reopen_held(),
             Disturbance::Restart => bench.reopen(true),
         };
         then(slot.insert(bench))
@@ -48,21 +51,21 @@ impl Appender for Restless {
         policy: AppendPolicy,
         durability: Durability,
     ) -> Result<PendingAppend, AppendError> {
-        self.disturbed(|bench| bench.tsdb.append(request, policy, durability))
+        self.disturbed(|bench| Appender::append(bench, request, policy, durability))
     }
 }
 
 impl Queryable for Restless {
     fn querier(&self, range: TimeRange) -> Result<Box<dyn Querier>, StorageError> {
-        self.disturbed(|bench| bench.tsdb.querier(range))
+        self.disturbed(|bench| bench.released().querier(range))
     }
 
     fn write_generation(&self) -> WriteGeneration {
-        self.disturbed(|bench| bench.tsdb.write_generation())
+        self.disturbed(|bench| bench.released().write_generation())
     }
 
     fn first_change(&self, since: WriteGeneration, range: TimeRange) -> Option<Timestamp> {
-        self.disturbed(|bench| bench.tsdb.first_change(since, range))
+        self.disturbed(|bench| bench.released().first_change(since, range))
     }
 }
 
@@ -98,6 +101,11 @@ fn histograms_starts_and_late_samples_survive_seals() {
 #[test]
 fn histograms_starts_and_late_samples_survive_kills() {
     check(Disturbance::Kill);
+}
+
+#[test]
+fn histograms_starts_and_late_samples_survive_kills_during_the_replay() {
+    check(Disturbance::KillHeld);
 }
 
 #[test]
