@@ -70,7 +70,10 @@ pub fn explained(expr: &Expr, difference: &str) -> Option<Explanation> {
             Expr::Aggregate(aggregate) => {
                 counts_values |= aggregate.op == AggregateOp::CountValues;
             }
-            Expr::Binary(binary) => compares |= binary.op.is_comparison() && !binary.return_bool,
+            Expr::Binary(binary) => {
+                compares |= binary.op.is_comparison() && !binary.return_bool;
+                has_growth |= binary.op == BinaryOp::Pow;
+            }
             _ => {}
         }
     });
