@@ -20,6 +20,9 @@ use crate::json::{
 
 /// Size at which a piece is handed on.
 const PIECE_BYTES: usize = 64 << 10;
+/// About what everything around the points takes, and a point.
+const HEAD_BYTES: usize = 512;
+const POINT_BYTES: usize = 40;
 
 /// A query's result on its way to JSON.
 pub(crate) struct Reply {
@@ -98,7 +101,7 @@ impl Reply {
     }
 
     fn piece(&mut self) -> Bytes {
-        let mut out = String::new();
+        let mut out = String::with_capacity(self.piece_bytes());
         while self.next != Next::Nothing && out.len() < PIECE_BYTES {
             self.next = match self.next {
                 Next::Head => self.push_head(&mut out),
@@ -108,6 +111,18 @@ impl Reply {
             };
         }
         Bytes::from(out)
+    }
+
+    /// About what the next piece takes, so that its buffer need not grow.
+    fn piece_bytes(&self) -> usize {
+        let numbers = match &self.value {
+            _ if self.next != Next::Head => usize::MAX,
+            Value::Scalar { .. } | Value::String(_) => 0,
+            Value::Vector(samples) => samples.len(),
+            Value::Matrix(series) => series.iter().map(point_count).sum(),
+        };
+        let all = HEAD_BYTES.saturating_add(numbers.saturating_mul(POINT_BYTES));
+        all.min(PIECE_BYTES + POINT_BYTES)
     }
 
     fn push_head(&self, out: &mut String) -> Next {

@@ -1,6 +1,8 @@
 //! Go's number formats: `strconv.FormatFloat` and `strconv.ParseFloat` as Prometheus uses them.
 
-use std::fmt::Write as _;
+mod parse;
+
+pub use parse::parse_float;
 
 /// Formats as Go's `FormatFloat(v, 'g', -1, 64)`: the shortest digits that read back, with an
 /// exponent below 1e-4 and from 1e6 on. `NaN`, `+Inf`, `-Inf`.
@@ -35,32 +37,102 @@ pub fn write_api(value: f64, out: &mut String) {
 /// Formats as Go's `FormatFloat(v, 'e', -1, 64)`: `1e+00`, `-1.5e-07`.
 #[must_use]
 pub fn format_exponent(value: f64) -> String {
-    if !value.is_finite() {
+    let Some(decimal) = Decimal::of(value) else {
         return format_plain(value);
+    };
+    let mut out = String::new();
+    push_sign(value, &mut out);
+    let (first, rest) = decimal.digits.split_at(1);
+    out.push_str(first);
+    if !rest.is_empty() {
+        out.push('.');
+        out.push_str(rest);
     }
-    let shortest = format!("{value:e}");
-    match shortest.split_once('e') {
-        Some((digits, exponent)) => {
-            let (sign, exponent) = match exponent.strip_prefix('-') {
-                Some(negative) => ('-', negative),
-                None => ('+', exponent),
-            };
-            format!("{digits}e{sign}{exponent:0>2}")
+    out.push_str(if decimal.exponent < 0 { "e-" } else { "e+" });
+    write_digits(u64::from(decimal.exponent.unsigned_abs()), 2, &mut out);
+    out
+}
+
+/// The shortest decimal that reads back as a float; of two as short ones the nearer one, and of two
+/// as near ones that with an even last digit, as in Go.
+struct Decimal {
+    /// At least one digit; no zeros in front of others or behind.
+    digits: String,
+    /// Of the first digit.
+    exponent: i32,
+}
+
+impl Decimal {
+    /// `None` for what is not finite. Signs are left out.
+    fn of(value: f64) -> Option<Self> {
+        if !value.is_finite() {
+            return None;
         }
-        None => shortest,
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value.abs());
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0');
+        let zeros = all.len() - digits.len();
+        let shift = i32::try_from(whole.len()).ok()? - 1 - i32::try_from(zeros).ok()?;
+        let digits = digits.trim_end_matches('0');
+        Some(if digits.is_empty() {
+            Self {
+                digits: "0".to_owned(),
+                exponent: 0,
+            }
+        } else {
+            Self {
+                digits: digits.to_owned(),
+                exponent: exponent.parse::<i32>().ok()? + shift,
+            }
+        })
+    }
+
+    /// Appends it without exponent.
+    fn write_plain(&self, out: &mut String) {
+        let zeros = |count: i32, out: &mut String| {
+            out.extend((0..count).map(|_| '0'));
+        };
+        let digits = self.digits.as_str();
+        let behind_point =
+            usize::try_from(self.exponent + 1).map(|whole| digits.split_at_checked(whole));
+        match behind_point {
+            Err(_) => {
+                out.push_str("0.");
+                zeros(-1 - self.exponent, out);
+                out.push_str(digits);
+            }
+            Ok(Some((whole, fraction))) => {
+                out.push_str(whole);
+                if !fraction.is_empty() {
+                    out.push('.');
+                    out.push_str(fraction);
+                }
+            }
+            Ok(None) => {
+                out.push_str(digits);
+                let written = i32::try_from(digits.len()).unwrap_or(i32::MAX);
+                zeros(self.exponent + 1 - written, out);
+            }
+        }
     }
 }
 
-/// Appends the digits of a number, at least `width` of them.
-pub(crate) fn write_digits(mut number: u64, width: usize, out: &mut String) {
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    while number > 0 || digits.len() - first < width {
-        first -= 1;
-        digits[first] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
+fn push_sign(value: f64, out: &mut String) {
+    if value.is_sign_negative() {
+        out.push('-');
     }
-    out.extend(digits[first..].iter().map(|digit| char::from(*digit)));
+}
+
+/// Appends the digits of a number, at least `width` of them, which may be up to 4.
+pub(crate) fn write_digits(number: u64, width: usize, out: &mut String) {
+    const ZEROS: &str = "0000";
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    out.push_str(&ZEROS[..width.saturating_sub(digits.len()).min(ZEROS.len())]);
+    out.push_str(digits);
 }
 
 /// Writes numbers of at most 15 digits, four of them behind the point: most that are measured.
@@ -76,9 +148,7 @@ fn write_short(value: f64, out: &mut String) -> bool {
     if !is_short {
         return false;
     }
-    if value.is_sign_negative() {
-        out.push('-');
-    }
+    push_sign(value, out);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -103,156 +173,30 @@ fn write_plain(value: f64, out: &mut String) {
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
     } else {
-        // Display of f64 is the shortest form that reads back, without exponent, as Go's 'f', -1.
-        let _infallible = write!(out, "{value}");
+        write_shortest(value, out);
+    }
+}
+
+/// Writes a finite number as Go's 'f', -1: the shortest form that reads back, without exponent.
+fn write_shortest(value: f64, out: &mut String) {
+    let mut buffer = zmij::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    if !shortest.contains('e') {
+        out.push_str(shortest.strip_suffix(".0").unwrap_or(shortest));
+    } else if let Some(decimal) = Decimal::of(value) {
+        push_sign(value, out);
+        decimal.write_plain(out);
     }
 }
 
 fn decimal_exponent(value: f64) -> Option<i32> {
-    if !value.is_finite() || value == 0.0 {
-        return None;
-    }
-    format!("{value:e}")
-        .split_once('e')
-        .and_then(|(_, exponent)| exponent.parse().ok())
-}
-
-/// Parses as Go's `ParseFloat(text, 64)`: decimal, hexadecimal with `p` exponent, `inf`,
-/// `infinity` and `nan` in any case; `_` between digits and after `0x`. `None` for everything else
-/// and for finite texts that overflow.
-#[must_use]
-pub fn parse_float(text: &str) -> Option<f64> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let negative = text.starts_with('-');
-    let mut lower = unsigned.to_ascii_lowercase();
-    if lower.contains('_') {
-        if !underscores_separate_digits(&lower) {
-            return None;
-        }
-        lower.retain(|c| c != '_');
-    }
-    match lower.as_str() {
-        "inf" | "infinity" => {
-            return Some(if negative {
-                f64::NEG_INFINITY
-            } else {
-                f64::INFINITY
-            });
-        }
-        "nan" if unsigned.len() == text.len() => return Some(crate::sample::normal_nan()),
-        _ => {}
-    }
-    let magnitude = match lower.strip_prefix("0x") {
-        Some(hex) => parse_hex(hex)?,
-        None if lower.starts_with(|c: char| c.is_ascii_digit() || c == '.') => {
-            lower.parse::<f64>().ok()?
-        }
-        None => return None,
-    };
-    if magnitude.is_infinite() {
-        return None;
-    }
-    Some(if negative { -magnitude } else { magnitude })
-}
-
-/// Whether each `_` stands between two digits, or between `0x` and a digit.
-fn underscores_separate_digits(number: &str) -> bool {
-    let hexadecimal = number.starts_with("0x");
-    let is_digit = |c: char| {
-        if hexadecimal {
-            c.is_ascii_hexdigit()
-        } else {
-            c.is_ascii_digit()
-        }
-    };
-    let mut previous = None;
-    let mut chars = number.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        let after_prefix = hexadecimal && at == 2;
-        if c == '_'
-            && !((after_prefix || previous.is_some_and(is_digit))
-                && chars.peek().is_some_and(|(_, next)| is_digit(*next)))
-        {
-            return false;
-        }
-        previous = Some(c);
-    }
-    true
-}
-
-/// Parses the part after `0x`, which must have a binary exponent, e.g. `1.8p3`.
-fn parse_hex(text: &str) -> Option<f64> {
-    let (mantissa_text, exponent_text) = text.split_once('p')?;
-    let mut exponent: i64 = exponent_text.parse().ok()?;
-    let (mut mantissa, mut sticky, mut digits, mut after_point) = (0_u64, false, 0, false);
-    for c in mantissa_text.chars() {
-        match c {
-            '.' if !after_point => after_point = true,
-            c => {
-                let digit = u64::from(c.to_digit(16)?);
-                digits += 1;
-                if mantissa >> 60 == 0 {
-                    mantissa = mantissa << 4 | digit;
-                    exponent -= if after_point { 4 } else { 0 };
-                } else {
-                    sticky |= digit != 0;
-                    exponent += if after_point { 0 } else { 4 };
-                }
-            }
-        }
-    }
-    if digits == 0 {
-        return None;
-    }
-    Some(scale_by_power_of_two(
-        mantissa | u64::from(sticky),
-        exponent,
-    ))
-}
-
-/// `mantissa · 2^exponent`, rounded once to the nearest double, ties to even.
-fn scale_by_power_of_two(mantissa: u64, exponent: i64) -> f64 {
-    if mantissa == 0 {
-        return 0.0;
-    }
-    let bits = i64::from(64 - mantissa.leading_zeros());
-    let top = exponent.saturating_add(bits);
-    if top > 1024 {
-        return f64::INFINITY;
-    }
-    if top < -1075 {
-        return 0.0;
-    }
-    // Bits that the result can hold: 53, fewer for subnormal numbers.
-    let kept = (top + 1074).clamp(0, 53);
-    let dropped = bits - kept;
-    let rounded = if dropped <= 0 {
-        u128::from(mantissa)
-    } else {
-        round_half_even(u128::from(mantissa), dropped)
-    };
-    let scale = exponent + dropped.max(0);
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "at most 54 bits with a zero low bit remain"
-    )]
-    let value = rounded as f64;
-    // Two exact steps, since 2^scale alone may be subnormal or too large.
-    let half = i32::try_from(scale / 2).unwrap_or(0);
-    let rest = i32::try_from(scale - scale / 2).unwrap_or(0);
-    value * 2_f64.powi(half) * 2_f64.powi(rest)
-}
-
-fn round_half_even(mantissa: u128, dropped: i64) -> u128 {
-    let quotient = mantissa >> dropped;
-    let remainder = mantissa & ((1 << dropped) - 1);
-    let half = 1_u128 << (dropped - 1);
-    let up = remainder > half || (remainder == half && quotient & 1 == 1);
-    quotient + u128::from(up)
+    Decimal::of(value).map(|decimal| decimal.exponent)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -274,7 +218,9 @@ mod tests {
                     let value = value * scale;
                     let mut out = String::new();
                     write_plain(value, &mut out);
-                    assert_eq!(out, value.to_string());
+                    let mut other = String::new();
+                    write_shortest(value, &mut other);
+                    assert_eq!(out, other);
                 }
             }
         }
@@ -290,7 +236,27 @@ mod tests {
         ] {
             let mut out = String::new();
             write_plain(value, &mut out);
-            assert_eq!(out, format!("{value}"));
+            let mut other = String::new();
+            write_shortest(value, &mut other);
+            assert_eq!(out, other);
+        }
+    }
+
+    proptest! {
+        /// As short as Display, which differs in the last digit of what lies halfway, and it reads
+        /// back.
+        #[test]
+        fn plain_is_the_shortest_form(bits: u64, digits in 0_i64..1 << 60, decimals in -20_i32..=30) {
+            #[expect(clippy::cast_precision_loss, reason = "any number will do")]
+            let decimal = digits as f64 / 10_f64.powi(decimals);
+            for value in [f64::from_bits(bits), decimal, -decimal] {
+                if value.is_finite() {
+                    for text in [format_plain(value), format_exponent(value), format_general(value)] {
+                        prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
+                    }
+                    prop_assert_eq!(format_plain(value).len(), format!("{value}").len());
+                }
+            }
         }
     }
 
@@ -326,6 +292,21 @@ mod tests {
             ),
             (1e21, "1e+21", "1000000000000000000000", "1e+21", "1e+21"),
             (-2.5e100, "-2.5e+100", "", "-2.5e+100", "-2.5e+100"),
+            // Halfway between two as short forms: the even digit.
+            (
+                770_397_614_852_768.2,
+                "7.703976148527682e+14",
+                "770397614852768.2",
+                "770397614852768.2",
+                "7.703976148527682e+14",
+            ),
+            (
+                770_397_614_852_768.8,
+                "7.703976148527688e+14",
+                "770397614852768.8",
+                "770397614852768.8",
+                "7.703976148527688e+14",
+            ),
             (f64::NAN, "NaN", "NaN", "NaN", "NaN"),
             (f64::INFINITY, "+Inf", "+Inf", "+Inf", "+Inf"),
             (f64::NEG_INFINITY, "-Inf", "-Inf", "-Inf", "-Inf"),
@@ -337,49 +318,5 @@ mod tests {
             assert_eq!(api(value), on_api);
             assert_eq!(format_exponent(value), exponent);
         }
-    }
-
-    #[test]
-    fn parses_as_go() {
-        for (text, want) in [
-            ("1", Some(1.0)),
-            ("+1.5e3", Some(1500.0)),
-            ("-.5", Some(-0.5)),
-            ("5.", Some(5.0)),
-            ("INF", Some(f64::INFINITY)),
-            ("-Infinity", Some(f64::NEG_INFINITY)),
-            ("0x1p4", Some(16.0)),
-            ("0X1.8P1", Some(3.0)),
-            ("0x1_0p0", Some(16.0)),
-            ("0x0.0000000000001p-1022", Some(f64::from_bits(1))),
-            ("0x1p-1075", Some(0.0)),
-            ("0x1.8p-1075", Some(f64::from_bits(1))),
-            ("0x1.fffffffffffff8p1023", None),
-            ("0x1.fffffffffffff7p1023", Some(f64::MAX)),
-            ("0x1.00000000000008p0", Some(1.0)),
-            ("0x1.000000000000080001p0", Some(1.0 + f64::EPSILON)),
-            ("1e400", None),
-            ("0x10", None),
-            ("", None),
-            ("+", None),
-            (".", None),
-            ("1_000", Some(1000.0)),
-            ("1__000", None),
-            ("_1", None),
-            ("1_", None),
-            ("1_e3", None),
-            ("1e1_0", Some(1e10)),
-            ("0x_1p0", Some(1.0)),
-            ("0x1_p0", None),
-            ("1e", None),
-            ("+nan", None),
-            ("infinit", None),
-            (" 1", None),
-            ("0xp1", None),
-        ] {
-            assert_eq!(parse_float(text), want, "{text}");
-        }
-        let nan = parse_float("nAn").map(f64::to_bits);
-        assert_eq!(nan, Some(crate::sample::NORMAL_NAN_BITS));
     }
 }
