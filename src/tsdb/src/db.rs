@@ -31,7 +31,7 @@ use crate::replay::{EarlyWrites, ReplayGate, Unreplayed};
 use crate::retention::{Retention, RetentionLimits};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
-use crate::stopped::Stopped;
+use crate::stopped::{PastRound, Stopped};
 use crate::tombstones::Tombstones;
 
 /// So many full chunks wake the upkeep before its interval ends.
@@ -89,8 +89,8 @@ pub(crate) struct UpkeepState {
     pub(crate) commit_times: VecDeque<(u64, Timestamp)>,
     pub(crate) replay_from: u64,
     pub(crate) next_seal: u64,
-    /// When series that stopped were last looked for.
-    pub(crate) last_stop: Option<Timestamp>,
+    /// The last one that looked for series that stopped.
+    pub(crate) last_stop: Option<PastRound>,
 }
 
 /// Numbers about the head.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use model::{TimeRange, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
+use roaring::RoaringBitmap;
 use storage::Columns;
 
 use crate::open::HeadChunk;
@@ -46,12 +47,13 @@ pub(crate) struct Shard {
 }
 
 /// What makes a series one that stopped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct IdleSince {
     /// Its newest sample is not newer.
     pub(crate) newest: Timestamp,
-    /// Whether that holds for series of which nothing was heard since the engine was opened.
-    pub(crate) untouched: bool,
+    /// Series for which that is not certain, if nothing was heard of them since the engine was
+    /// opened.
+    pub(crate) uncertain: RoaringBitmap,
 }
 
 /// All shards.
@@ -259,10 +261,10 @@ impl Shard {
             return false;
         }
         let Some(head) = self.series.get(slot_of(series)) else {
-            return idle.untouched;
+            return !idle.uncertain.contains(series);
         };
         let has_stopped = match head.newest() {
-            Newest::Unknown | Newest::None => idle.untouched,
+            Newest::Unknown | Newest::None => !idle.uncertain.contains(series),
             Newest::Time | Newest::Float | Newest::Histogram => {
                 head.reserved_ms <= idle.newest.as_millis()
             }
@@ -275,14 +277,24 @@ impl Shard {
         self.full_count += 1;
     }
 
-    /// Declares full every open chunk for which `is_due(series, first commit)` holds.
-    pub(crate) fn close_open(&mut self, shard: u32, mut is_due: impl FnMut(u32, u64) -> bool) {
+    /// Declares full every open chunk without samples behind `still_since`, and every one for which
+    /// `is_due(series, first commit)` holds.
+    pub(crate) fn close_open(
+        &mut self,
+        shard: u32,
+        still_since: Timestamp,
+        mut is_due: impl FnMut(u32, u64) -> bool,
+    ) {
         let newest_commit = self.newest_commit;
+        let is_still = |head: &HeadSeries| {
+            let newest_ms = head.published_time();
+            newest_ms.is_some_and(|newest_ms| newest_ms <= still_since.as_millis())
+        };
         let mut due = Vec::new();
         for (slot, head) in self.series.iter_mut() {
             let series = series_at(shard, slot);
             if let Some(first_commit) = head.first_commit(newest_commit)
-                && is_due(series, first_commit)
+                && (is_still(head) || is_due(series, first_commit))
             {
                 due.extend(head.take_open(series, newest_commit));
             }

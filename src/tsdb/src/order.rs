@@ -58,6 +58,11 @@ impl OrderWindow {
         PromDuration::from_millis(self.window_ms.load(Ordering::Relaxed))
     }
 
+    /// Newest time of any published sample; the least one before there is one.
+    pub(crate) fn newest(&self) -> Timestamp {
+        Timestamp::from_millis(self.newest_ms.load(Ordering::Relaxed))
+    }
+
     /// Notes the newest one of some published samples.
     #[inline]
     pub(crate) fn note_newest(&self, timestamp_ms: i64) {
@@ -83,11 +88,10 @@ impl Engine {
             Some(retention) => now.saturating_sub(retention),
             None => Timestamp::MIN,
         };
-        let newest_ms = self.order.newest_ms.load(Ordering::Relaxed);
         Bounds {
             oldest,
             newest: now.saturating_add(MAX_FUTURE),
-            head_newest: Timestamp::from_millis(newest_ms),
+            head_newest: self.order.newest(),
             window: self.order.window(),
             order,
             metrics: &self.metrics,
@@ -96,8 +100,7 @@ impl Engine {
 
     /// Adds the newest time of all samples to a batch that seals some of them.
     pub(crate) fn put_newest_time(&self, batch: &mut kv::Batch<'_>) {
-        let newest_ms = self.order.newest_ms.load(Ordering::Relaxed);
-        let bytes = newest_ms.to_be_bytes();
+        let bytes = self.order.newest().as_millis().to_be_bytes();
         batch.put(kv::Family::Meta, keys::META_NEWEST_TIME, &bytes);
     }
 }

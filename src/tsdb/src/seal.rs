@@ -10,6 +10,7 @@ use crate::db::{Engine, UpkeepState};
 use crate::error::TsdbError;
 use crate::head::{FullChunk, FullSlabs};
 use crate::partition::Partition;
+use crate::stopped::StopRound;
 use crate::{keys, record};
 
 /// Chunks written with one batch.
@@ -20,8 +21,9 @@ const AGE_STEPS: u32 = 8;
 /// Which chunks a round seals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
-    /// Full ones, and those whose oldest sample waits in the log for too long.
-    Due,
+    /// Full ones, those whose oldest sample waits in the log for too long, and those without
+    /// samples behind a time.
+    Due { still_since: Timestamp },
     /// All.
     Everything,
 }
@@ -43,10 +45,14 @@ impl Engine {
         upkeep
             .commit_times
             .push_back((self.committer.last_committed(), now));
+        let round = self.stop_round(&upkeep, now);
+        let still_since = round
+            .as_ref()
+            .map_or(Timestamp::MIN, StopRound::still_since);
         // Each step is tried whatever became of the one before: on a full disk it is retention
         // that makes room.
         let sealed = self
-            .seal(&mut upkeep, Scope::Due, now)
+            .seal(&mut upkeep, Scope::Due { still_since }, now)
             .and_then(|_bound| self.truncate_log(&mut upkeep));
         let retired = self.retire(now);
         let removed = if self.take_refusal() {
@@ -54,7 +60,10 @@ impl Engine {
         } else {
             Ok(())
         };
-        let stopped = self.stop_idle_series(&mut upkeep, now);
+        let stopped = match round {
+            Some(round) => self.stop_idle_series(&mut upkeep, &round),
+            None => Ok(()),
+        };
         let mut chunks = 0;
         self.head
             .for_each_shard(|_, shard| chunks += shard.chunks());
@@ -83,7 +92,8 @@ impl Engine {
     /// Seals the chunks that are full, whatever their age: bounds memory during replay.
     pub(crate) fn seal_full(&self) -> Result<(), TsdbError> {
         let mut upkeep = self.upkeep.lock();
-        self.seal(&mut upkeep, Scope::Due, self.clock.now())?;
+        let still_since = Timestamp::MIN;
+        self.seal(&mut upkeep, Scope::Due { still_since }, self.clock.now())?;
         Ok(())
     }
 
@@ -96,15 +106,18 @@ impl Engine {
         let due = self.due_commits(upkeep, now);
         let mut collected: Vec<FullChunk> = Vec::new();
         let mut slabs: Vec<FullSlabs> = Vec::new();
-        let is_due = |series: u32, first_commit| match scope {
-            Scope::Everything => true,
-            Scope::Due => {
+        let (everything, still_since) = match scope {
+            Scope::Everything => (true, Timestamp::MAX),
+            Scope::Due { still_since } => (false, still_since),
+        };
+        let is_due = |series: u32, first_commit| {
+            everything || {
                 let step = series.wrapping_mul(0x9e37_79b9) >> 16;
                 due[(step % AGE_STEPS) as usize].is_some_and(|newest| first_commit <= newest)
             }
         };
         self.head.for_each_shard(|number, shard| {
-            shard.close_open(number, is_due);
+            shard.close_open(number, still_since, is_due);
             collected.extend(shard.copy_full());
             shard.close_late(is_due);
             slabs.extend(shard.copy_full_slabs());

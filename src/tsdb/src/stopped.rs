@@ -21,6 +21,7 @@ use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
 
 pub(crate) use segment::Segment;
+pub(crate) use stop::{PastRound, StopRound};
 
 use cache::SegmentCache;
 

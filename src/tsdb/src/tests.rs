@@ -7,6 +7,7 @@ mod order_walk;
 mod recovery;
 mod restless;
 mod rewriting;
+mod stop_rounds;
 mod stopped_walk;
 
 use std::path::Path;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::{PromDuration, Timestamp};
+use model::{PromDuration, TimeRange, Timestamp};
 use roaring::RoaringBitmap;
 
 use super::Segment;
@@ -19,6 +19,9 @@ use crate::keys;
 const IDLE: PromDuration = PromDuration::from_secs(3600);
 /// Time between two looks at all series.
 const ROUND: PromDuration = PromDuration::from_secs(10 * 60);
+/// So many new series, and one new one for so many known ones, begin a look before that.
+const BURST: u32 = 1 << 16;
+const BURST_ONE_OF: usize = 8;
 /// Most series of a new segment.
 const MAX_SERIES: usize = 1 << 17;
 /// Segments with fewer series are merged when there are many of them.
@@ -28,24 +31,65 @@ const MAX_SMALL_SEGMENTS: usize = 8;
 /// Series taken out of the index under one lock.
 const SERIES_PER_LOCK: usize = 1024;
 
+/// A look at all series for those that stopped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StopRound {
+    begun_at: Timestamp,
+    /// The time by which the age of samples counts.
+    now: Timestamp,
+    /// The newest sample of all series, or the clock, whichever is older.
+    data_now: Timestamp,
+}
+
+/// What is remembered of the round before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PastRound {
+    at: Timestamp,
+    /// Series that are new since then have no lower id.
+    next_id: u32,
+}
+
+impl StopRound {
+    /// Series without newer samples have stopped in the time of the data: nothing will fill their
+    /// chunks.
+    pub(crate) fn still_since(&self) -> Timestamp {
+        self.data_now.saturating_sub(IDLE)
+    }
+}
+
 impl Engine {
-    /// Moves series that stopped out of memory, once in a while.
+    /// The round that is due. Between regular ones many new series begin one: that they came is a
+    /// sign that others went. Such a round goes by the time of the data, so that series of the past
+    /// that are being loaded stay while they are.
+    pub(crate) fn stop_round(&self, upkeep: &UpkeepState, now: Timestamp) -> Option<StopRound> {
+        let data_now = self.order.newest().min(now);
+        let round = |by| StopRound {
+            begun_at: now,
+            now: by,
+            data_now,
+        };
+        let Some(last) = upkeep.last_stop else {
+            return Some(round(now));
+        };
+        if last.at.saturating_add(ROUND) <= now {
+            return Some(round(now));
+        }
+        let new = self.catalog.next_id().saturating_sub(last.next_id);
+        let is_burst = new >= BURST && new as usize >= self.catalog.len() / BURST_ONE_OF;
+        is_burst.then(|| round(data_now))
+    }
+
+    /// Moves series that stopped out of memory.
     pub(crate) fn stop_idle_series(
         &self,
         upkeep: &mut UpkeepState,
-        now: Timestamp,
+        round: &StopRound,
     ) -> Result<(), TsdbError> {
-        let due = upkeep
-            .last_stop
-            .is_none_or(|last| last.saturating_add(ROUND) <= now);
-        if !due || !self.replayed.is_done() {
-            return Ok(());
-        }
-        upkeep.last_stop = Some(now);
-        let idle = IdleSince {
-            newest: now.saturating_sub(IDLE),
-            untouched: self.stopped.opened_at.saturating_add(IDLE) <= now,
-        };
+        upkeep.last_stop = Some(PastRound {
+            at: round.begun_at,
+            next_id: self.catalog.next_id(),
+        });
+        let idle = self.idle_since(round);
         for ids in self.idle_series(&idle).chunks(MAX_SERIES) {
             self.stop_series(ids, &idle)?;
         }
@@ -53,12 +97,24 @@ impl Engine {
         self.drop_merged_segments()
     }
 
+    fn idle_since(&self, round: &StopRound) -> IdleSince {
+        let newest = round.now.saturating_sub(IDLE);
+        let uncertain = if self.stopped.opened_at <= newest {
+            RoaringBitmap::new()
+        } else {
+            // The newest sample of the others lies in a partition that ended before.
+            let recent = TimeRange::new(newest, Timestamp::MAX);
+            self.index.read().present_in(recent)
+        };
+        IdleSince { newest, uncertain }
+    }
+
     /// Series without recent samples, whose samples are all in sealed chunks.
     fn idle_series(&self, idle: &IdleSince) -> Vec<u32> {
         let mut by_shard = vec![Vec::new(); SHARDS as usize];
         let known = {
             let index = self.index.read();
-            index.present_in(model::TimeRange::ALL) & index.all()
+            index.present_in(TimeRange::ALL) & index.all()
         };
         for id in known {
             by_shard[shard_of(id)].push(id);

@@ -239,7 +239,7 @@ proptest! {
 }
 
 /// Hours pass without samples, and upkeep runs.
-fn rest(bench: &Bench) {
+pub(super) fn rest(bench: &Bench) {
     for _ in 0..4 {
         bench.clock.advance(PromDuration::from_secs(30 * 60));
         bench.tsdb.maintain().unwrap();
