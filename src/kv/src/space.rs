@@ -62,16 +62,25 @@ impl Kv {
         })
     }
 
+    /// Writes what is buffered of all families to their files; nothing of RocksDB's log is needed
+    /// any more then.
+    ///
+    /// # Errors
+    /// The flush failed.
+    pub fn flush_all(&self) -> Result<(), KvError> {
+        let families = Family::ALL.map(|family| self.handle(family));
+        self.database()
+            .flush_cfs_opt(&families, &FlushOptions::default())
+            .map_err(KvError::operation("flush"))
+    }
+
     /// Rewrites all files but those of [`Family::Cold`], so that nothing deleted takes space, and
     /// empties the write-ahead log.
     ///
     /// # Errors
     /// Something could not be written.
     pub fn compact(&self) -> Result<(), KvError> {
-        let families = Family::ALL.map(|family| self.handle(family));
-        self.database()
-            .flush_cfs_opt(&families, &FlushOptions::default())
-            .map_err(KvError::operation("flush"))?;
+        self.flush_all()?;
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         for family in Family::ALL

@@ -31,14 +31,16 @@ use crate::replay::{EarlyWrites, ReplayGate, Unreplayed};
 use crate::retention::{Retention, RetentionLimits};
 use crate::rewrite::RewriteMetrics;
 use crate::rows::Rows;
+use crate::shrink::GivenBack;
 use crate::stopped::{PastRound, Stopped};
 use crate::tombstones::Tombstones;
 
 /// So many full chunks wake the upkeep before its interval ends.
 const FULL_CHUNKS_WAKE: usize = 4096;
 
-/// Memory of a series with about ten labels and its unsealed samples; see `docs/memory.md`.
-const SERIES_BYTES: u64 = 500;
+/// Memory of a series with about eight labels and its samples of half an hour; see
+/// `docs/memory.md`.
+const SERIES_BYTES: u64 = 400;
 
 /// What all threads of the engine share.
 pub(crate) struct Engine {
@@ -91,6 +93,7 @@ pub(crate) struct UpkeepState {
     pub(crate) next_seal: u64,
     /// The last one that looked for series that stopped.
     pub(crate) last_stop: Option<PastRound>,
+    pub(crate) given_back: GivenBack,
 }
 
 /// Numbers about the head.

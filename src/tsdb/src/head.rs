@@ -12,7 +12,7 @@ use roaring::RoaringBitmap;
 use storage::Columns;
 
 use crate::open::HeadChunk;
-use crate::paged::{PAGE_BITS, Paged};
+use crate::paged::Paged;
 use crate::partition::Partition;
 use crate::rows::Rows;
 
@@ -23,7 +23,9 @@ pub(crate) use late::{FullSlabs, LateSample};
 
 /// Shards of the head; a series belongs to one for ever. A power of two.
 pub(crate) const SHARDS: u32 = 16;
-const IN_PAGE: u32 = (1 << PAGE_BITS) - 1;
+/// So many neighbours by id share a shard, as a power of two.
+const NEIGHBOURS_BITS: u32 = 10;
+const AMONG_NEIGHBOURS: u32 = (1 << NEIGHBOURS_BITS) - 1;
 
 /// A chunk that waits to be sealed.
 #[derive(Clone, Debug)]
@@ -67,22 +69,22 @@ pub(crate) struct LockedShards<'a> {
     guards: Vec<Option<MutexGuard<'a, Shard>>>,
 }
 
-/// The shard of a series. Neighbours share one, page by page: a request of one target needs few
-/// locks, and walks through memory in order.
+/// The shard of a series. Neighbours share one: a request of one target needs few locks, and walks
+/// through memory in order.
 pub(crate) const fn shard_of(series: u32) -> usize {
-    ((series >> PAGE_BITS) % SHARDS) as usize
+    ((series >> NEIGHBOURS_BITS) % SHARDS) as usize
 }
 
 /// The place of a series in its shard.
 const fn slot_of(series: u32) -> usize {
-    let page = (series >> PAGE_BITS) / SHARDS;
-    (page << PAGE_BITS | series & IN_PAGE) as usize
+    let group = (series >> NEIGHBOURS_BITS) / SHARDS;
+    (group << NEIGHBOURS_BITS | series & AMONG_NEIGHBOURS) as usize
 }
 
 /// The series at a place of a shard.
 const fn series_at(shard: u32, slot: u32) -> u32 {
-    let page = (slot >> PAGE_BITS) * SHARDS + shard;
-    page << PAGE_BITS | slot & IN_PAGE
+    let group = (slot >> NEIGHBOURS_BITS) * SHARDS + shard;
+    group << NEIGHBOURS_BITS | slot & AMONG_NEIGHBOURS
 }
 
 impl Head {
@@ -163,7 +165,11 @@ impl Head {
             let mut shard = self.shards[shard_of(*id)].lock();
             *shard.series.entry(slot_of(*id)) = HeadSeries::default();
         }
-        self.for_each_shard(|_, shard| shard.series.drop_pages(HeadSeries::is_vacant));
+        self.for_each_shard(|number, shard| {
+            let here = series.iter().filter(|id| shard_of(**id) == number as usize);
+            let slots = here.map(|id| slot_of(*id));
+            shard.series.drop_pages(slots, HeadSeries::is_vacant);
+        });
     }
 
     /// How many chunks wait to be sealed.

@@ -118,6 +118,23 @@ impl Index {
         &self.all
     }
 
+    /// A number that counts changes of the series.
+    pub(crate) fn changes(&self) -> u64 {
+        self.version
+    }
+
+    /// How many numbers of labels there are, some of them without series.
+    pub(crate) fn label_numbers(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Gives back memory of the label of a number that a smaller form of its sets does not need.
+    pub(crate) fn compress_label(&mut self, number: usize) {
+        if let Some(label) = self.labels.get_mut(number) {
+            label.compress();
+        }
+    }
+
     fn label(&self, name: &str) -> Option<&LabelIndex> {
         let number = self.numbers.get(name)?;
         self.labels.get(*number as usize)

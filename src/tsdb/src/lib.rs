@@ -35,6 +35,7 @@ mod rows;
 mod seal;
 mod seal_late;
 mod series_set;
+mod shrink;
 mod stopped;
 mod tombstones;
 mod varint;

@@ -2,7 +2,8 @@
 
 /// Entries of a page.
 const PAGE: usize = 1 << PAGE_BITS;
-pub(crate) const PAGE_BITS: u32 = 10;
+/// The page of a type of one cache line is a size that allocators give without padding.
+const PAGE_BITS: u32 = 7;
 
 /// One entry for each id from 0 on. Pages appear when they are written to.
 #[derive(Debug)]
@@ -51,12 +52,21 @@ impl<T: Default> Paged<T> {
         })
     }
 
-    /// Drops the pages of which all entries are as if they had never been written.
-    pub(crate) fn drop_pages(&mut self, is_vacant: impl Fn(&T) -> bool) {
-        for page in &mut self.pages {
-            if page
-                .as_ref()
-                .is_some_and(|page| page.iter().all(&is_vacant))
+    /// Drops the pages of some entries, where all entries are as if they had never been written.
+    pub(crate) fn drop_pages(
+        &mut self,
+        of: impl Iterator<Item = usize>,
+        is_vacant: impl Fn(&T) -> bool,
+    ) {
+        let mut last = None;
+        for number in of.map(|index| index >> PAGE_BITS) {
+            if last.replace(number) == Some(number) {
+                continue;
+            }
+            if let Some(page) = self.pages.get_mut(number)
+                && page
+                    .as_ref()
+                    .is_some_and(|page| page.iter().all(&is_vacant))
             {
                 *page = None;
             }

@@ -64,6 +64,7 @@ impl Engine {
             Some(round) => self.stop_idle_series(&mut upkeep, &round),
             None => Ok(()),
         };
+        let given_back = self.give_memory_back(&mut upkeep.given_back, now);
         let mut chunks = 0;
         self.head
             .for_each_shard(|_, shard| chunks += shard.chunks());
@@ -72,7 +73,8 @@ impl Engine {
             self.metrics.head_chunks.set(chunks as f64);
             self.metrics.head_series.set(self.catalog.len() as f64);
         }
-        sealed.and(retired).and(removed).and(stopped)
+        let outcome = sealed.and(retired).and(removed).and(stopped);
+        outcome.and(given_back)
     }
 
     /// Leaves nothing in the head.

@@ -2,6 +2,7 @@
 
 mod early_writes;
 mod formats;
+mod giving_back;
 mod model_walk;
 mod order_walk;
 mod recovery;

@@ -105,8 +105,9 @@ impl Spans {
                 *self.fingerprints.entry(*id as usize) = 0;
             }
         }
+        let forgotten = ids.iter().map(|id| *id as usize);
         self.fingerprints
-            .drop_pages(|fingerprint| *fingerprint == 0);
+            .drop_pages(forgotten, |fingerprint| *fingerprint == 0);
         let fingerprints = &self.fingerprints;
         let is_known = |id: u32| {
             fingerprints

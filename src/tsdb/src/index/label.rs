@@ -151,6 +151,14 @@ impl LabelIndex {
         }
     }
 
+    /// Takes less memory where series with neighbouring ids share values, as those of a target do.
+    pub(crate) fn compress(&mut self) {
+        for value in &mut self.values {
+            value.postings.compress();
+        }
+        self.present.optimize();
+    }
+
     /// Leaves out the dead values.
     fn rebuild(&mut self) {
         let order = self.sorted();

@@ -125,6 +125,13 @@ impl Postings {
         true
     }
 
+    /// Takes as little memory as it can. New ids are added to what that left.
+    pub(crate) fn compress(&mut self) {
+        if let Self::Many(bitmap) = self {
+            bitmap.optimize();
+        }
+    }
+
     /// Whether no id is also in `bitmap`.
     pub(crate) fn is_disjoint(&self, bitmap: &RoaringBitmap) -> bool {
         match self {
@@ -206,6 +213,9 @@ mod tests {
                     prop_assert_eq!(postings.insert(id), set.insert(id));
                 } else {
                     prop_assert_eq!(postings.remove(id), set.remove(&id));
+                }
+                if id == 0 {
+                    postings.compress();
                 }
                 prop_assert_eq!(postings.len(), set.len() as u64);
                 prop_assert_eq!(postings.is_empty(), set.is_empty());

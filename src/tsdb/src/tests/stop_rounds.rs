@@ -8,7 +8,7 @@ use super::Bench;
 use super::stopped_walk::rest;
 
 /// One sample for each of many pods.
-fn append_pods(bench: &Bench, pods: std::ops::Range<u32>, at: i64) {
+pub(super) fn append_pods(bench: &Bench, pods: std::ops::Range<u32>, at: i64) {
     let pods: Vec<Labels> = pods
         .map(|pod| {
             let pod = format!("pod-{pod}");

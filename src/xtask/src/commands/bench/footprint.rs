@@ -35,7 +35,10 @@ fn firewatch(data: &Path) -> anyhow::Result<Footprint> {
     let kv = kv::Kv::open(&data.join("firewatch"), &kv::KvOptions::default())?;
     let index = kv::Family::ALL
         .into_iter()
-        .filter(|family| matches!(family, kv::Family::Series | kv::Family::Index))
+        .filter(|family| {
+            use kv::Family::{Index, Series, Stopped};
+            matches!(family, Series | Index | Stopped)
+        })
         .map(|family| kv.family_bytes(family))
         .sum();
     drop(kv);
