@@ -7,6 +7,7 @@
 mod differential;
 mod durability;
 mod expressions;
+mod metadata;
 mod parity;
 mod regexes;
 mod server;

@@ -14,6 +14,7 @@ mod home;
 mod json;
 mod lifecycle;
 mod metadata;
+mod metric_metadata;
 mod metrics;
 mod params;
 pub mod parts;

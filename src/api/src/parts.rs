@@ -1,6 +1,7 @@
 //! What the API serves: engines and facts, handed in by whoever wires the server.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,8 +9,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use arc_swap::ArcSwapOption;
 use base::metrics::Registry;
 use base::{CpuPool, MemoryBudget, SharedClock, SharedStopwatch};
-use model::{Labels, PromDuration, Timestamp};
-use storage::{Appender, ExemplarStore, Maintenance, Queryable, StatusSource};
+use model::{Labels, Matcher, PromDuration, Timestamp};
+use storage::{
+    Appender, ExemplarStore, FamilyMetadata, Maintenance, MetadataStore, Queryable, StatusSource,
+};
 
 pub use crate::query::active::ActiveQueries;
 pub use crate::query::log::QueryLog;
@@ -135,6 +138,8 @@ pub struct Storage {
     pub status: Arc<dyn StatusSource>,
     /// Where exemplars are.
     pub exemplars: Arc<dyn ExemplarStore>,
+    /// Where metadata that senders told is.
+    pub metadata: Arc<dyn MetadataStore>,
     /// What administrators ask for.
     pub maintenance: Arc<dyn Maintenance>,
 }
@@ -217,6 +222,17 @@ impl Readiness {
 pub trait TargetSource: Send + Sync {
     /// A snapshot of all targets, active ones in order of pool and URL.
     fn targets(&self) -> TargetsView;
+
+    /// Metadata of the families of active targets, target by target in the order of
+    /// [`TargetSource::targets`]. Of each target whose labels pass `matchers` come all families,
+    /// sorted by name, or the one that is named, if the target has it. Ends early when `visit`
+    /// breaks.
+    fn visit_metadata(
+        &self,
+        matchers: &[Matcher],
+        family: Option<&str>,
+        visit: &mut dyn FnMut(&Labels, Vec<FamilyMetadata>) -> ControlFlow<()>,
+    );
 }
 
 /// All targets at one time.

@@ -17,7 +17,8 @@ use crate::endpoint::{Audience, Endpoint, Gate, Spec, guard};
 use crate::envelope::text_error;
 use crate::parts::Parts;
 use crate::{
-    admin, expressions, home, lifecycle, metadata, metrics, query, status, targets, write,
+    admin, expressions, home, lifecycle, metadata, metric_metadata, metrics, query, status,
+    targets, write,
 };
 
 /// Answers below this size are not worth compressing: they fit one packet anyway.
@@ -41,7 +42,7 @@ pub fn router(parts: Parts) -> Result<Router, re2::Error> {
         router: Router::new(),
         parts: parts.clone(),
     };
-    let routes = api_routes(routes, &parts);
+    let routes = target_routes(api_routes(routes, &parts), &parts);
     let routes = routes
         .add(site("/", GET_HEAD, Gate::Open), home::home, &parts)
         .add(site("/version", GET, Gate::Open), status::version, &parts)
@@ -118,12 +119,6 @@ fn api_routes(routes: Routes, parts: &Parts) -> Routes {
             metadata::label_values,
             parts,
         )
-        .add(api("/api/v1/targets", GET), targets::targets, parts)
-        .add(
-            api("/api/v1/scrape_pools", GET),
-            targets::scrape_pools,
-            parts,
-        )
         .add(
             api("/api/v1/status/buildinfo", GET),
             status::build_info,
@@ -151,6 +146,26 @@ fn api_routes(routes: Routes, parts: &Parts) -> Routes {
         .add(
             api("/api/v1/admin/tsdb/snapshot", POST_PUT),
             admin::snapshot,
+            parts,
+        )
+}
+
+fn target_routes(routes: Routes, parts: &Parts) -> Routes {
+    routes
+        .add(
+            api("/api/v1/metadata", GET),
+            metric_metadata::metadata,
+            parts,
+        )
+        .add(api("/api/v1/targets", GET), targets::targets, parts)
+        .add(
+            api("/api/v1/targets/metadata", GET),
+            metric_metadata::target_metadata,
+            parts,
+        )
+        .add(
+            api("/api/v1/scrape_pools", GET),
+            targets::scrape_pools,
             parts,
         )
 }

@@ -1,4 +1,5 @@
-//! `write`: remote write 1.0. A request is answered when its commit is written.
+//! `write`: remote write 1.0. A request is answered when its commit is written; its metadata is
+//! stored by then.
 
 use std::sync::Arc;
 
@@ -58,6 +59,9 @@ impl Writer {
                 .map_err(WriteError::Append),
             Err(error) => Err(WriteError::Decode(error)),
         };
+        if pending.is_ok() && decoder.has_metadata() {
+            keep_metadata(storage, &decoder);
+        }
         let exemplars = match &pending {
             Ok(_) if storage.exemplars.is_enabled() => decoder.exemplars(),
             _ => Ok(Vec::new()),
@@ -109,6 +113,18 @@ impl Writer {
                 StatusCode::NO_CONTENT.into_response()
             }
             Err(error) => refusal(&error),
+        }
+    }
+}
+
+/// Metadata never fails a request: senders repeat it.
+fn keep_metadata(storage: &Storage, decoder: &WriteDecoder) {
+    match storage.metadata.put_metadata(&mut decoder.metadata()) {
+        Ok(0) => {}
+        Ok(left_out) => tracing::debug!(left_out, "metadata of a remote write request is left out"),
+        Err(error) => {
+            let error = base::report(&error);
+            tracing::warn!(error, "metadata of a remote write request is not stored");
         }
     }
 }

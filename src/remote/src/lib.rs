@@ -4,6 +4,7 @@
 mod exemplars;
 mod histogram;
 pub mod labels;
+mod metadata;
 pub mod negotiate;
 pub mod wire;
 pub mod write;

@@ -6,12 +6,15 @@ use std::ops::Range;
 
 use model::Timestamp;
 use model::histogram::{HistogramError, MAX_HISTOGRAM_PARTS};
-use storage::{AppendRequest, AppendSeries, HistogramSample, Sample, SeriesExemplars, SeriesKey};
+use storage::{
+    AppendRequest, AppendSeries, HistogramSample, MetadataEntry, Sample, SeriesExemplars, SeriesKey,
+};
 
 use crate::MAX_BODY_BYTES;
 use crate::exemplars::read_exemplars;
 use crate::histogram::{read_histogram, size_bytes};
 use crate::labels::{LABEL_TAG, check_label, parse_labels, skip_plain_labels};
+use crate::metadata::{METADATA_FIELD, MetadataEntries, read_metadata};
 use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
 
 /// A decoder whose message is larger than this gives its memory back before the next request.
@@ -55,6 +58,7 @@ pub struct WriteDecoder {
     message: Vec<u8>,
     /// Length of the message alone.
     message_bytes: usize,
+    has_metadata: bool,
     series: Vec<SeriesParts>,
     scratch: Vec<u8>,
 }
@@ -84,7 +88,7 @@ impl WriteDecoder {
     }
 
     /// Decodes the body of a request. Series without samples are left out. Exemplars are
-    /// read by [`WriteDecoder::exemplars`], metadata is skipped.
+    /// read by [`WriteDecoder::exemplars`], metadata by [`WriteDecoder::metadata`].
     ///
     /// # Errors
     /// The body is corrupt, too large, or holds what cannot be stored.
@@ -101,6 +105,18 @@ impl WriteDecoder {
     pub fn exemplars(&self) -> Result<Vec<SeriesExemplars>, DecodeError> {
         let message = self.message.get(..self.message_bytes).unwrap_or_default();
         Ok(read_exemplars(message)?)
+    }
+
+    /// Whether the request that was decoded last has metadata.
+    #[must_use]
+    pub const fn has_metadata(&self) -> bool {
+        self.has_metadata
+    }
+
+    /// The metadata of the request that was decoded last, in its order. Entries with texts that
+    /// are not UTF-8 are left out.
+    pub fn metadata(&self) -> impl Iterator<Item = MetadataEntry<'_>> {
+        MetadataEntries::of(self.message.get(..self.message_bytes).unwrap_or_default())
     }
 
     fn decompress(&mut self, body: &[u8]) -> Result<(), DecodeError> {
@@ -132,10 +148,11 @@ impl WriteDecoder {
         };
         let message_bytes = self.message.len();
         self.message_bytes = message_bytes;
+        self.has_metadata = false;
         let mut reader = Reader::new(&self.message);
         while let Some(tag) = reader.tag()? {
             if tag.field != 1 {
-                reader.skip(tag.wire_type)?;
+                self.has_metadata |= skip_field(tag, &mut reader)?;
                 continue;
             }
             tag.expect(WireType::Bytes, "Timeseries")?;
@@ -175,6 +192,15 @@ impl WriteDecoder {
             ..AppendRequest::default()
         })
     }
+}
+
+/// Moves behind a field that holds no series; tells whether it holds metadata, which is checked.
+fn skip_field(tag: Tag, reader: &mut Reader<'_>) -> Result<bool, WireError> {
+    if tag.field != METADATA_FIELD {
+        return reader.skip(tag.wire_type).map(|()| false);
+    }
+    tag.expect(WireType::Bytes, "Metadata")?;
+    read_metadata(reader.bytes()?).map(|_entry| true)
 }
 
 /// All samples of a request.

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use base::SharedClock;
 use config::ScrapeConfig;
+use exposition::entry::{unescape_help, unescape_label};
 use exposition::{
     Entry, ExemplarLine, Format, Parser, SeriesLine, parse_exemplar_labels, parse_series,
 };
 use model::{Exemplar, Labels, PromDuration, Timestamp};
 use net::{BodyError, HttpError};
+use parking_lot::Mutex;
 use storage::{
     AppendError, AppendOutcome, AppendPolicy, AppendRequest, Appender, Durability, ExemplarStore,
     OutOfOrder, Rejected, Sample, SeriesExemplars, SeriesKey, SeriesRef,
@@ -17,6 +19,7 @@ use storage::{
 
 use crate::cache::{EntryId, SeriesCache, Sighting};
 use crate::error::ScrapeError;
+use crate::families::{Fact, FamilyCache, Texts};
 use crate::fetch::{Fetched, format_of};
 use crate::labels::{is_over, refused, stored_labels};
 use crate::metrics::ScrapeMetrics;
@@ -32,6 +35,7 @@ pub(crate) struct Ingestion {
     pub(crate) config: Arc<ScrapeConfig>,
     pub(crate) appender: Arc<dyn Appender>,
     pub(crate) exemplars: Arc<dyn ExemplarStore>,
+    pub(crate) texts: Arc<Texts>,
     pub(crate) metrics: ScrapeMetrics,
     pub(crate) clock: SharedClock,
 }
@@ -40,6 +44,8 @@ pub(crate) struct Ingestion {
 #[derive(Debug)]
 pub(crate) struct TargetState {
     cache: SeriesCache,
+    /// Apart from the rest, so that it can be read while samples are stored.
+    families: Arc<Mutex<FamilyCache>>,
     report: ReportSeries,
     /// Samples on their way to storage; kept for its memory.
     planned: Vec<Planned>,
@@ -70,9 +76,20 @@ impl TargetState {
     pub(crate) fn new(target: &Target, config: &ScrapeConfig) -> Self {
         Self {
             cache: SeriesCache::default(),
+            families: Arc::default(),
             report: ReportSeries::new(target, config),
             planned: Vec::new(),
         }
+    }
+
+    /// What the target says of its metric families.
+    pub(crate) const fn families(&self) -> &Arc<Mutex<FamilyCache>> {
+        &self.families
+    }
+
+    /// The state with families that another one of the same target knows and may still add to.
+    pub(crate) fn with_families(self, families: Arc<Mutex<FamilyCache>>) -> Self {
+        Self { families, ..self }
     }
 
     /// Takes over what another state of the same target knows of its series.
@@ -93,7 +110,10 @@ impl TargetState {
             fetched.and_then(|fetched| self.ingest(context, fetched, scraped_at, &mut report));
         let (stale, error) = match ingested {
             Ok(stale) => (stale, None),
-            Err(error) => (self.cache.roll_back(), Some(error)),
+            Err(error) => {
+                self.families.lock().roll_back();
+                (self.cache.roll_back(), Some(error))
+            }
         };
         if error.as_ref().is_some_and(is_body_too_large) {
             context.metrics.exceeded_body_size_limit.inc();
@@ -162,12 +182,7 @@ impl TargetState {
             out_of_bounds: 0,
             over_sample_limit: false,
         };
-        let mut parser = Parser::new(format, body);
-        while let Some(entry) = parser.next_expecting(self.cache.expected()) {
-            if let Entry::Series(line) = entry? {
-                scan.line(line, &mut self.cache, &mut self.planned)?;
-            }
-        }
+        scan.body((format, body), self)?;
         scan.count_refused();
         if scan.over_sample_limit {
             context.metrics.exceeded_sample_limit.inc();
@@ -180,6 +195,7 @@ impl TargetState {
         report.series_added = self.learn(&new_series, &outcome);
         count_rejected(context, outcome.rejected);
         keep_exemplars(context, &exemplars);
+        self.families.lock().commit();
         Ok(self.cache.commit())
     }
 
@@ -268,6 +284,39 @@ impl TargetState {
 }
 
 impl Scan<'_> {
+    /// Reads all lines: plans samples, notes what is said of families.
+    fn body(
+        &mut self,
+        (format, body): (Format, &[u8]),
+        state: &mut TargetState,
+    ) -> Result<(), ScrapeError> {
+        let TargetState {
+            cache,
+            families,
+            planned,
+            ..
+        } = state;
+        let unescape = match format {
+            Format::Text004 | Format::Text100 => unescape_help,
+            Format::OpenMetrics001 | Format::OpenMetrics100 => unescape_label,
+        };
+        let texts = &self.context.texts;
+        let mut families = families.lock();
+        let mut parser = Parser::new(format, body);
+        while let Some(entry) = parser.next_expecting(cache.expected()) {
+            match entry? {
+                Entry::Series(line) => self.line(line, cache, planned)?,
+                Entry::Type { name, kind } => families.note(name, Fact::Kind(kind), texts),
+                Entry::Help { name, text } => {
+                    families.note(name, Fact::Help(&unescape(text)), texts);
+                }
+                Entry::Unit { name, unit } => families.note(name, Fact::Unit(unit), texts),
+                Entry::Comment(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Plans one sample.
     fn line(
         &mut self,

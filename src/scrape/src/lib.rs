@@ -3,6 +3,7 @@
 
 mod cache;
 pub mod error;
+mod families;
 mod fetch;
 mod ingest;
 mod labels;

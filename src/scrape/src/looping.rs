@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::error::ScrapeError;
+use crate::families::FamilyCache;
 use crate::fetch::Fetcher;
 use crate::ingest::{Ingestion, TargetState};
 use crate::schedule::{Schedule, first_delay};
@@ -24,6 +25,8 @@ const POOL_RETRY: Duration = Duration::from_millis(20);
 pub(crate) struct LoopHandle {
     pub(crate) target: Arc<Target>,
     state: Arc<Mutex<TargetState>>,
+    /// Of the state.
+    pub(crate) families: Arc<Mutex<FamilyCache>>,
     stop: Shutdown,
     /// Given when the last scrape has ended.
     stopped: Shutdown,
@@ -35,6 +38,7 @@ impl LoopHandle {
     pub(crate) fn new(target: Arc<Target>, state: TargetState) -> Self {
         Self {
             target,
+            families: Arc::clone(state.families()),
             state: Arc::new(Mutex::new(state)),
             stop: Shutdown::new(),
             stopped: Shutdown::new(),

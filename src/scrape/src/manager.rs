@@ -1,16 +1,19 @@
 //! All jobs: applies configurations, tells what is scraped, ends everything.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use base::metrics::{FamilyKind, MetricFamily, MetricSample, Registry};
 use base::{CpuPool, SharedClock, Shutdown, TaskGroup};
 use config::{Config, ScrapeConfig};
-use model::{Labels, PromDuration, Timestamp};
+use model::{Labels, Matcher, PromDuration, Timestamp};
 use net::{ClientOptions, HttpClient, Redirects};
 use parking_lot::Mutex;
-use storage::{Appender, ExemplarStore};
+use storage::{Appender, ExemplarStore, FamilyMetadata};
 
+use crate::families::{FamilyCache, Texts};
+use crate::looping::LoopHandle;
 use crate::metrics::ScrapeMetrics;
 use crate::pool::ScrapePool;
 use crate::target::{Target, TargetHealth};
@@ -106,6 +109,8 @@ pub struct DroppedTarget {
 pub(crate) struct Shared {
     pub(crate) appender: Arc<dyn Appender>,
     pub(crate) exemplars: Arc<dyn ExemplarStore>,
+    /// Help texts and names of families.
+    pub(crate) texts: Arc<Texts>,
     pub(crate) cpu: CpuPool,
     pub(crate) clock: SharedClock,
     pub(crate) metrics: ScrapeMetrics,
@@ -157,6 +162,7 @@ impl Manager {
         let shared = Shared {
             appender: parts.appender,
             exemplars: parts.exemplars,
+            texts: Arc::default(),
             cpu: parts.cpu,
             clock: parts.clock,
             metrics: ScrapeMetrics::register(registry),
@@ -222,6 +228,45 @@ impl Manager {
         snapshot
     }
 
+    /// Metadata of the families of active targets, target by target in order of pool and URL.
+    /// Of each target whose labels pass `matchers` come all families, sorted by name, or the one
+    /// that is named, if the target has it. Ends early when `visit` breaks.
+    pub fn visit_metadata(
+        &self,
+        matchers: &[Matcher],
+        family: Option<&str>,
+        visit: &mut dyn FnMut(&Labels, Vec<FamilyMetadata>) -> ControlFlow<()>,
+    ) {
+        let mut handles: Vec<LoopHandle> = Vec::new();
+        // The lock is not held while others' code runs.
+        for pool in self.running.lock().pools.values() {
+            let first = handles.len();
+            handles.extend(pool.loops.values().cloned());
+            let key = |handle: &LoopHandle| {
+                let target = &handle.target;
+                (target.url.clone(), target.labels.clone())
+            };
+            handles[first..].sort_by_cached_key(key);
+        }
+        for LoopHandle {
+            target, families, ..
+        } in handles
+        {
+            let passes =
+                |matcher: &Matcher| matcher.matches(target.labels.value_or_empty(matcher.name()));
+            if !matchers.iter().all(passes) {
+                continue;
+            }
+            let families = match family {
+                None => families.lock().list(),
+                Some(name) => families.lock().get(name).into_iter().collect(),
+            };
+            if visit(&target.labels, families).is_break() {
+                return;
+            }
+        }
+    }
+
     /// Ends all loops and waits for them. No series becomes stale: the server may be back soon.
     pub async fn shutdown(&self) {
         self.shared.server.trigger();
@@ -275,7 +320,19 @@ fn global_url(url: &str, external: Option<&ExternalAddress>) -> String {
 /// Metrics of the pools that exist now.
 fn pool_metrics(pools: &BTreeMap<String, ScrapePool>) -> Vec<MetricFamily> {
     type Value = fn(&ScrapePool) -> u64;
-    let families: [(&str, &str, FamilyKind, Value); 4] = [
+    let families: [(&str, &str, FamilyKind, Value); 6] = [
+        (
+            "prometheus_target_metadata_cache_bytes",
+            "The number of bytes that are currently used for storing metric metadata in the cache",
+            FamilyKind::Gauge,
+            |pool| sum_of_loops(pool, FamilyCache::text_bytes),
+        ),
+        (
+            "prometheus_target_metadata_cache_entries",
+            "Total number of metric metadata entries in the cache",
+            FamilyKind::Gauge,
+            |pool| sum_of_loops(pool, FamilyCache::len),
+        ),
         (
             "prometheus_target_scrape_pool_sync_total",
             "Total number of syncs that were executed on a scrape pool.",
@@ -313,6 +370,13 @@ fn pool_metrics(pools: &BTreeMap<String, ScrapePool>) -> Vec<MetricFamily> {
                 .collect(),
         })
         .collect()
+}
+
+fn sum_of_loops(pool: &ScrapePool, count: impl Fn(&FamilyCache) -> usize) -> u64 {
+    let loops = pool.loops.values();
+    loops
+        .map(|handle| count(&handle.families.lock()) as u64)
+        .sum()
 }
 
 #[expect(

@@ -48,8 +48,12 @@ impl ScrapePool {
         let mut loops = BTreeMap::new();
         for target in targets {
             let target = Arc::new(target);
-            let handle = LoopHandle::new(Arc::clone(&target), TargetState::new(&target, config));
-            let predecessor = old_loops.remove(&target.id).map(|handle| {
+            let older = old_loops.remove(&target.id);
+            let families = older.as_ref().map(|handle| Arc::clone(&handle.families));
+            let state = TargetState::new(&target, config);
+            let state = state.with_families(families.unwrap_or_default());
+            let handle = LoopHandle::new(Arc::clone(&target), state);
+            let predecessor = older.map(|handle| {
                 handle.stop();
                 target.set_status(handle.target.status());
                 Predecessor { handle, legacy }
@@ -97,6 +101,7 @@ fn ingestion(target: &Arc<Target>, config: &Arc<ScrapeConfig>, shared: &Shared) 
         config: Arc::clone(config),
         appender: Arc::clone(&shared.appender),
         exemplars: Arc::clone(&shared.exemplars),
+        texts: Arc::clone(&shared.texts),
         metrics: shared.metrics.clone(),
         clock: Arc::clone(&shared.clock),
     }

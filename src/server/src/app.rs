@@ -197,6 +197,7 @@ impl App {
             appender,
             status: Arc::<Tsdb>::clone(&storage),
             exemplars: Arc::<Tsdb>::clone(&storage),
+            metadata: Arc::<Tsdb>::clone(&storage),
             maintenance: Arc::new(EngineMaintenance(Arc::clone(&storage))),
         });
         self.start_memory_review(&storage);

@@ -2,13 +2,15 @@
 //! them.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use api::{TargetSource, TargetsView};
 use base::metrics::Registry;
 use config::Config;
-use model::Labels;
+use model::{Labels, Matcher};
 use scrape::{ExternalAddress, Manager, ManagerOptions, TargetsSnapshot};
+use storage::FamilyMetadata;
 
 use crate::{build, host};
 
@@ -70,6 +72,17 @@ impl TargetSource for Scraping {
         self.0
             .get()
             .map_or_else(TargetsView::default, |manager| view(manager.targets()))
+    }
+
+    fn visit_metadata(
+        &self,
+        matchers: &[Matcher],
+        family: Option<&str>,
+        visit: &mut dyn FnMut(&Labels, Vec<FamilyMetadata>) -> ControlFlow<()>,
+    ) {
+        if let Some(manager) = self.0.get() {
+            manager.visit_metadata(matchers, family, visit);
+        }
     }
 }
 

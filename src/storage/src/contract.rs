@@ -5,12 +5,14 @@ mod append;
 mod entry;
 mod fixture;
 mod histogram;
+mod metadata;
 mod order;
 mod read;
 mod state;
 
 pub use fixture::{Fixture, Violation};
 
+use crate::metadata::MetadataStore;
 use crate::state::StateStore;
 
 /// One check of a sample engine. The engine is empty when it starts.
@@ -18,6 +20,9 @@ pub type Check = fn(&Fixture<'_>) -> Result<(), Violation>;
 
 /// One check of a state store. The store is empty when it starts.
 pub type StateCheck = fn(&dyn StateStore) -> Result<(), Violation>;
+
+/// One check of a metadata store. The store is empty when it starts.
+pub type MetadataCheck = fn(&dyn MetadataStore) -> Result<(), Violation>;
 
 /// All checks of sample engines, by name.
 pub const CHECKS: &[(&str, Check)] = &[
@@ -182,4 +187,10 @@ pub const STATE_CHECKS: &[(&str, StateCheck)] = &[
         "namespaces without a name are refused",
         state::invalid_namespaces_are_refused,
     ),
+];
+
+/// All checks of metadata stores, by name.
+pub const METADATA_CHECKS: &[(&str, MetadataCheck)] = &[
+    ("the last entry counts", metadata::the_last_entry_counts),
+    ("entries are bounded", metadata::entries_are_bounded),
 ];

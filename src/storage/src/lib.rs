@@ -8,6 +8,7 @@ pub mod error;
 pub mod exemplars;
 pub mod maintenance;
 pub mod memory;
+pub mod metadata;
 pub mod points;
 pub mod read;
 pub mod state;
@@ -22,6 +23,7 @@ pub use error::{AppendError, StorageError};
 pub use exemplars::{CircularExemplars, ExemplarError, ExemplarStore, SeriesExemplars};
 pub use maintenance::{Maintenance, SnapshotHead};
 pub use memory::{MemoryChunks, MemoryStorage};
+pub use metadata::{FamilyMetadata, MetadataEntry, MetadataStore, MetricKind};
 pub use points::{Point, PointValue, Points};
 pub use read::{
     ChunkCursor, ChunkSummary, Columns, Querier, Queryable, SelectHints, SeriesSet, WriteGeneration,

@@ -4,6 +4,7 @@
 
 mod exemplars;
 mod maintenance;
+mod metadata;
 mod series;
 mod state;
 mod status;
@@ -23,6 +24,7 @@ use crate::append::{
 use crate::changes::ChangeLog;
 use crate::error::{AppendError, StorageError};
 use crate::exemplars::CircularExemplars;
+use crate::metadata::FamilyTable;
 use crate::read::{Querier, Queryable, WriteGeneration};
 use crate::state::StateEntry;
 use series::{Late, MemorySeries};
@@ -58,6 +60,7 @@ pub struct MemoryStorage {
     changes: Mutex<ChangeLog>,
     state: Mutex<BTreeMap<String, Namespace>>,
     exemplars: Mutex<CircularExemplars>,
+    metadata: Mutex<FamilyTable>,
 }
 
 /// Entries of one namespace of state, by key.
@@ -100,6 +103,7 @@ impl MemoryStorage {
             changes: Mutex::new(ChangeLog::new(PARTITION_MS)),
             state: Mutex::default(),
             exemplars: Mutex::default(),
+            metadata: Mutex::default(),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::error::TsdbError;
 use crate::exemplars::Exemplars;
 use crate::head::Head;
 use crate::index::Index;
+use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::options::{Background, TsdbOptions};
 use crate::order::OrderWindow;
@@ -67,6 +68,7 @@ pub(crate) struct Engine {
     pub(crate) order: OrderWindow,
     pub(crate) tombstones: Tombstones,
     pub(crate) exemplars: Exemplars,
+    pub(crate) metadata: Metadata,
     pub(crate) committer: Committer,
     pub(crate) upkeep: Mutex<UpkeepState>,
     /// Closed until the log is replayed.
@@ -94,6 +96,8 @@ pub(crate) struct UpkeepState {
     /// The last one that looked for series that stopped.
     pub(crate) last_stop: Option<PastRound>,
     pub(crate) given_back: GivenBack,
+    /// When metadata without series was last looked for.
+    pub(crate) last_metadata_round: Option<Timestamp>,
 }
 
 /// Numbers about the head.
@@ -158,6 +162,7 @@ impl Tsdb {
             order: OrderWindow::new(options.out_of_order_window),
             tombstones: Tombstones::default(),
             exemplars: Exemplars::default(),
+            metadata: Metadata::default(),
             committer: Committer::default(),
             upkeep: Mutex::default(),
             replayed: ReplayGate::default(),

@@ -61,6 +61,9 @@ impl TsdbError {
         match self {
             Self::Kv(error) => error.is_damage(),
             Self::Corrupt { .. } => true,
+            Self::State(StateError::Engine(source)) => source
+                .downcast_ref::<KvError>()
+                .is_some_and(KvError::is_damage),
             _ => false,
         }
     }

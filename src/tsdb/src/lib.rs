@@ -19,6 +19,7 @@ mod head;
 mod index;
 mod keys;
 mod maintenance;
+mod metadata;
 mod metrics;
 mod open;
 mod options;

@@ -2,11 +2,13 @@
 
 mod append;
 mod exemplars;
+mod metadata;
 
 use base::metrics::{Counter, Gauge, Histogram, Registry};
 
 use append::AppendMetrics;
 use exemplars::ExemplarMetrics;
+use metadata::MetadataMetrics;
 
 /// The engine's metrics, registered once.
 #[derive(Clone, Debug)]
@@ -16,6 +18,7 @@ pub(crate) struct Metrics {
     pub(crate) series_removed: Counter,
     pub(crate) append: AppendMetrics,
     pub(crate) exemplars: ExemplarMetrics,
+    pub(crate) metadata: MetadataMetrics,
     pub(crate) chunks_sealed: Counter,
     pub(crate) chunk_bytes: Counter,
     pub(crate) commits: CommitMetrics,
@@ -43,6 +46,7 @@ impl Metrics {
             ),
             append: AppendMetrics::register(registry),
             exemplars: ExemplarMetrics::register(registry),
+            metadata: MetadataMetrics::register(registry),
             chunks_sealed: counter(
                 "prometheus_tsdb_head_chunks_removed_total",
                 "Total number of chunks sealed and moved out of the head.",

@@ -59,6 +59,7 @@ impl Engine {
         self.restore_newest_time()?;
         self.restore_tombstones()?;
         self.restore_exemplars()?;
+        self.restore_metadata()?;
         self.set_restored_ids(self.catalog.next_id());
         let mut late = LateSeals::new();
         let mut seals_are_whole = self.restore_seals(&mut late);

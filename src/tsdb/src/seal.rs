@@ -65,6 +65,7 @@ impl Engine {
             None => Ok(()),
         };
         let given_back = self.give_memory_back(&mut upkeep.given_back, now);
+        let forgotten = self.forget_metadata(&mut upkeep, now);
         let mut chunks = 0;
         self.head
             .for_each_shard(|_, shard| chunks += shard.chunks());
@@ -74,7 +75,7 @@ impl Engine {
             self.metrics.head_series.set(self.catalog.len() as f64);
         }
         let outcome = sealed.and(retired).and(removed).and(stopped);
-        outcome.and(given_back)
+        outcome.and(given_back).and(forgotten)
     }
 
     /// Leaves nothing in the head.

@@ -1,7 +1,8 @@
-//! A server for tests: storage in memory with a few series, one target up and one down, a clock
-//! that stands at 3661 s.
+//! A server for tests: storage in memory with a few series and metadata of two families, one target
+//! up and one down, a clock that stands at 3661 s.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -13,11 +14,12 @@ use api::{
 use axum::Router;
 use base::metrics::Registry;
 use base::{CpuPool, ManualClock, ManualStopwatch, MemoryBudget};
-use model::{Labels, PromDuration, Timestamp};
+use model::{Labels, Matcher, PromDuration, Timestamp};
 use promql::{Engine, EngineOptions};
 use storage::memory::MemoryStorage;
 use storage::{
-    AppendPolicy, AppendRequest, Appender as _, Durability, Queryable, Sample, SeriesKey,
+    AppendPolicy, AppendRequest, Appender as _, Durability, FamilyMetadata, MetadataEntry,
+    MetadataStore as _, MetricKind, Queryable, Sample, SeriesKey,
 };
 
 pub(crate) struct Fixture {
@@ -74,6 +76,7 @@ impl Fixture {
                 appender,
                 status: Arc::<MemoryStorage>::clone(&storage),
                 exemplars: Arc::<MemoryStorage>::clone(&storage),
+                metadata: Arc::<MemoryStorage>::clone(&storage),
                 maintenance: storage,
             },
             phase,
@@ -95,6 +98,10 @@ impl Fixture {
         let storage = Arc::new(MemoryStorage::new());
         load(&storage);
         storage.set_max_exemplars(10);
+        let written = family("written", MetricKind::Summary, "by a sender");
+        let entries = [family("b<", MetricKind::Gauge, "B"), written];
+        let left_out = storage.put_metadata(&mut entries.into_iter());
+        assert_eq!(left_out.expect("memory"), 0);
         storage
     }
 
@@ -105,6 +112,7 @@ impl Fixture {
             appender: Arc::new(MemoryStorage::new()),
             status: Arc::new(MemoryStorage::new()),
             exemplars: Arc::new(MemoryStorage::new()),
+            metadata: Arc::new(MemoryStorage::new()),
             maintenance: Arc::new(MemoryStorage::new()),
         };
         Self::on(storage, Phase::Ready, |settings| {
@@ -208,6 +216,16 @@ fn load(storage: &MemoryStorage) {
     }
 }
 
+const fn family<'a>(family: &'a str, kind: MetricKind, help: &'a str) -> MetadataEntry<'a> {
+    let unit = "";
+    MetadataEntry {
+        family,
+        kind,
+        help,
+        unit,
+    }
+}
+
 struct Targets;
 
 impl TargetSource for Targets {
@@ -243,6 +261,35 @@ impl TargetSource for Targets {
                 scrape_pool: "c".to_owned(),
             }],
             dropped_counts: vec![("c".to_owned(), 1)],
+        }
+    }
+
+    fn visit_metadata(
+        &self,
+        matchers: &[Matcher],
+        name: Option<&str>,
+        visit: &mut dyn FnMut(&Labels, Vec<FamilyMetadata>) -> ControlFlow<()>,
+    ) {
+        let with_unit = MetadataEntry {
+            unit: "seconds",
+            ..family("c_seconds", MetricKind::Counter, "C \"c\"\n&")
+        };
+        let of_targets = [
+            vec![family("b<", MetricKind::Gauge, "B"), with_unit],
+            vec![family("b<", MetricKind::Gauge, "A")],
+        ];
+        for (target, families) in self.targets().active.iter().zip(of_targets) {
+            let value = |matcher: &Matcher| target.labels.value_or_empty(matcher.name());
+            if !matchers.iter().all(|it| it.matches(value(it))) {
+                continue;
+            }
+            let wanted = families
+                .into_iter()
+                .filter(|it| name.is_none_or(|name| it.family == name));
+            let wanted = wanted.map(MetadataEntry::to_metadata).collect();
+            if visit(&target.labels, wanted).is_break() {
+                return;
+            }
         }
     }
 }

@@ -119,6 +119,7 @@ case_files! {
     explanations: Fixture::ready(), "../cases/explain.txt";
     expressions: Fixture::ready(), "../cases/expressions.txt";
     series_and_labels: Fixture::ready(), "../cases/metadata.txt";
+    metadata_of_metrics: Fixture::ready(), "../cases/metric_metadata.txt";
     state: Fixture::ready(), "../cases/status.txt";
     routes: Fixture::ready(), "../cases/routes.txt";
     lifecycle_off: Fixture::ready(), "../cases/lifecycle_off.txt";

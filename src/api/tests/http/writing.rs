@@ -184,3 +184,41 @@ async fn exemplars_come_back_where_they_are_kept() {
         r#"{"status":"success","data":[{"seriesLabels":{"__name__":"traced"},"exemplars":[{"labels":{"trace_id":"xy"},"value":"6.5","timestamp":4000.123}]}]}"#
     );
 }
+
+#[tokio::test]
+async fn metadata_is_there_when_the_answer_comes() {
+    let fixture = Fixture::ready();
+    let metadata = |kind: u8, help: &[u8]| {
+        let name = field(0x12, b"sent_seconds");
+        let texts = [name, field(0x22, help), field(0x2a, b"seconds")].concat();
+        field(0x1a, &[vec![0x08, kind], texts].concat())
+    };
+    let find = async || {
+        let path = "/api/v1/metadata?metric=sent_seconds";
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let (_, body) = answer(&fixture, request).await;
+        String::from_utf8(body).expect("text")
+    };
+    let labels: &[(&str, &str)] = &[("__name__", "sent_seconds_total")];
+    let mut body = message(&[(labels, &[(4_990_000, 1.0)])]);
+    body.extend(metadata(1, b"old"));
+    // What is no text is left out, and so is a family without a name.
+    body.extend(metadata(2, b"\xff"));
+    body.extend(field(0x1a, &[0x08, 1]));
+    assert_eq!(post(&fixture, compress(&body)).await, DONE);
+    let old = r#"{"status":"success","data":{"sent_seconds":[{"type":"counter","help":"old","unit":"seconds"}]}}"#;
+    assert_eq!(find().await, old);
+    // A refused request says nothing.
+    let mut body = message(&[(labels, &[(4_990_000, 2.0)])]);
+    body.extend(metadata(2, b"refused"));
+    assert_eq!(post(&fixture, compress(&body)).await.0, 400);
+    let damaged = [metadata(2, b"refused"), vec![0x1a, 2, 0x22, 9]].concat();
+    let eof = (400, "unexpected EOF\n".to_owned());
+    assert_eq!(post(&fixture, compress(&damaged)).await, eof);
+    assert_eq!(find().await, old);
+    // Metadata alone, of a kind that does not exist.
+    let body = metadata(99, b"new");
+    assert_eq!(post(&fixture, compress(&body)).await, DONE);
+    let new = old.replace("counter", "unknown").replace("old", "new");
+    assert_eq!(find().await, new);
+}

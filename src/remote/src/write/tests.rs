@@ -10,7 +10,7 @@ use prost::Message;
 use super::*;
 use crate::labels::parse_labels;
 use histograms::{any_histogram, histogram_of, is_valid};
-use proto::{Label, ProtoSample, TimeSeries, WriteRequest};
+use proto::{Label, MetricMetadata, ProtoSample, TimeSeries, WriteRequest};
 
 /// What a request says, comparable: label texts or the reason they form no set, samples, histograms.
 type Plain = Vec<(Result<String, ()>, Vec<(i64, u64)>, Vec<(i64, Histogram)>)>;
@@ -117,6 +117,7 @@ fn one_series() -> TimeSeries {
 fn borrows_the_labels_of_an_ordinary_request() {
     let request = WriteRequest {
         timeseries: vec![one_series(), one_series()],
+        ..WriteRequest::default()
     };
     let mut decoder = WriteDecoder::new();
     let body = compress(&request.encode_to_vec());
@@ -167,6 +168,7 @@ fn leaves_out_series_without_samples() {
     };
     let request = WriteRequest {
         timeseries: vec![empty, one_series()],
+        ..WriteRequest::default()
     };
     let body = compress(&request.encode_to_vec());
     let mut decoder = WriteDecoder::new();
@@ -187,6 +189,12 @@ fn refuses_what_does_not_decode() {
         &[0x0a, 4, 0x0a, 2, 0x08, 1],
         "proto: wrong wireType = 0 for field Name",
     );
+    check_error(&[0x18, 1], "proto: wrong wireType = 0 for field Metadata");
+    check_error(
+        &[0x1a, 2, 0x0a, 0],
+        "proto: wrong wireType = 2 for field Type",
+    );
+    check_error(&[0x1a, 2, 0x22, 7], "unexpected EOF");
     check_error(&[0x0b, 0x0c], "proto: illegal wireType 3");
     check_error(&[0x02, 0], "proto: illegal tag 0");
 }
@@ -212,7 +220,7 @@ fn refuses_bad_snappy_before_allocating() {
 fn gives_back_the_memory_of_large_requests() {
     let mut decoder = WriteDecoder::new();
     decoder
-        .decode(&compress(&prefixed(0x1a, &vec![0; KEEP_BYTES + 1])))
+        .decode(&compress(&prefixed(0x22, &vec![0; KEEP_BYTES + 1])))
         .unwrap();
     assert!(decoder.message.capacity() > KEEP_BYTES);
     decoder.decode(&compress(&[])).unwrap();
@@ -264,8 +272,59 @@ fn any_series() -> impl Strategy<Value = TimeSeries> {
     })
 }
 
+fn any_metadata() -> impl Strategy<Value = MetricMetadata> {
+    let kind = prop_oneof![4 => 0..9_i32, 1 => any::<i32>()];
+    let text = || {
+        prop_oneof![
+            4 => "[a-zä]{0,9}".prop_map(String::into_bytes),
+            1 => proptest::collection::vec(any::<u8>(), 0..4),
+        ]
+    };
+    let parts = (kind, text(), text(), text());
+    parts.prop_map(|(kind, family, help, unit)| MetricMetadata {
+        kind,
+        family,
+        help,
+        unit,
+    })
+}
+
 fn any_request() -> impl Strategy<Value = WriteRequest> {
-    proptest::collection::vec(any_series(), 0..4).prop_map(|timeseries| WriteRequest { timeseries })
+    let metadata = prop_oneof![
+        2 => Just(vec![]),
+        1 => proptest::collection::vec(any_metadata(), 1..4),
+    ];
+    let parts = (proptest::collection::vec(any_series(), 0..4), metadata);
+    parts.prop_map(|(timeseries, metadata)| WriteRequest {
+        timeseries,
+        metadata,
+    })
+}
+
+/// Checks the metadata of the request that was decoded last.
+fn check_metadata(decoder: &WriteDecoder, request: &WriteRequest) {
+    let kinds = [
+        "unknown",
+        "counter",
+        "gauge",
+        "histogram",
+        "gaugehistogram",
+        "summary",
+        "info",
+        "stateset",
+    ];
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let theirs = request.metadata.iter().filter_map(|metadata| {
+        let kind = usize::try_from(metadata.kind).ok();
+        let kind = kind.and_then(|kind| kinds.get(kind)).unwrap_or(&kinds[0]);
+        let texts = (text(&metadata.family)?, text(&metadata.help)?);
+        Some((*kind, texts, text(&metadata.unit)?))
+    });
+    let ours = decoder
+        .metadata()
+        .map(|entry| (entry.kind.as_str(), (entry.family, entry.help), entry.unit));
+    assert!(ours.eq(theirs), "{request:?}");
+    assert_eq!(decoder.has_metadata(), !request.metadata.is_empty());
 }
 
 /// Decodes `message` both ways and compares.
@@ -278,6 +337,7 @@ fn check_against_generated(message: &[u8]) {
             let mut all = theirs.timeseries.iter().flat_map(|s| &s.histograms);
             assert!(all.all(is_valid));
             assert_eq!(ours, expected(&theirs));
+            check_metadata(&decoder, &theirs);
         }
         (Err(DecodeError::Histogram(_)), Ok(theirs)) => {
             let mut all = theirs.timeseries.iter().flat_map(|s| &s.histograms);

@@ -1,5 +1,6 @@
 //! Tests of ingestion against the in-memory engine: scrapes as texts, stored series as texts.
 
+mod families;
 mod refused;
 
 use base::ManualClock;
@@ -41,6 +42,7 @@ impl Bench {
             config,
             appender: Arc::<MemoryStorage>::clone(&storage),
             exemplars: Arc::<MemoryStorage>::clone(&storage),
+            texts: Arc::default(),
             metrics: ScrapeMetrics::register(&registry),
             clock: Arc::<ManualClock>::clone(&clock),
         };

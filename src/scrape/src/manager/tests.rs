@@ -58,8 +58,7 @@ async fn answer(mut stream: TcpStream, announce: mpsc::Sender<String>) {
         if length == 0 || announce.send(request).await.is_err() {
             return;
         }
-        let answer =
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n\r\na 1\nb 2\n";
+        let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 23\r\n\r\n# TYPE a gauge\na 1\nb 2\n";
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
@@ -235,6 +234,39 @@ async fn changed_jobs_go_on_with_what_they_know() {
     let added: f64 = bench.values("scrape_series_added").iter().sum();
     assert_eq!(added, 2.0, "both series were added once");
     assert!(!bench.values("a").iter().copied().any(model::is_stale_nan));
+}
+
+#[tokio::test]
+async fn metadata_of_active_targets_is_told() {
+    let mut bench = Bench::start().await;
+    let told = |bench: &Bench, job: &str, family: Option<&str>| {
+        let mut told = Vec::new();
+        let matchers = [Matcher::equal("job", job)];
+        let manager = &bench.manager;
+        manager.visit_metadata(&matchers, family, &mut |labels, families| {
+            let names = families.iter().map(|it| (*it.family).to_owned());
+            told.push((labels.value_or_empty("job").to_owned(), names.collect()));
+            ControlFlow::Continue(())
+        });
+        told
+    };
+    bench.apply("");
+    bench.target.scraped(2).await;
+    let of_a: Vec<(String, Vec<String>)> = vec![("j".to_owned(), vec!["a".to_owned()])];
+    assert_eq!(told(&bench, "j", None), of_a);
+    assert_eq!(told(&bench, "j", Some("a")), of_a);
+    assert_eq!(told(&bench, "j", Some("b")), [("j".to_owned(), vec![])]);
+    assert_eq!(told(&bench, "other", None), []);
+    assert_eq!(
+        bench.metric("prometheus_target_metadata_cache_entries"),
+        1.0
+    );
+    assert_eq!(bench.metric("prometheus_target_metadata_cache_bytes"), 5.0);
+    bench.apply(", honor_labels: true");
+    assert_eq!(told(&bench, "j", None), of_a, "a reload forgets nothing");
+    bench.apply_nothing();
+    assert_eq!(told(&bench, "j", None), []);
+    bench.manager.shutdown().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use model::{Matcher, PromDuration, Timestamp};
 
 use super::*;
 use crate::append::Sample;
-use crate::contract::{CHECKS, Fixture, HISTOGRAM_CHECKS, OUT_OF_ORDER_CHECKS, STATE_CHECKS};
+use crate::contract::{
+    CHECKS, Fixture, HISTOGRAM_CHECKS, METADATA_CHECKS, OUT_OF_ORDER_CHECKS, STATE_CHECKS,
+};
 use crate::read::{Columns, SelectHints};
 
 #[test]
@@ -27,6 +29,13 @@ fn keeps_the_contract() {
             start,
         };
         check(&fixture).unwrap_or_else(|violation| panic!("{name}: {violation}"));
+    }
+}
+
+#[test]
+fn keeps_the_contract_of_metadata() {
+    for (name, check) in METADATA_CHECKS {
+        check(&MemoryStorage::new()).unwrap_or_else(|violation| panic!("{name}: {violation}"));
     }
 }
 

@@ -189,6 +189,7 @@ fn request(histogram: ProtoHistogram) -> WriteRequest {
     };
     WriteRequest {
         timeseries: vec![series],
+        ..WriteRequest::default()
     }
 }
 

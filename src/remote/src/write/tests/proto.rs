@@ -7,6 +7,20 @@ use prost::{Message, Oneof};
 pub(super) struct WriteRequest {
     #[prost(message, repeated, tag = "1")]
     pub(super) timeseries: Vec<TimeSeries>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) metadata: Vec<MetricMetadata>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Message)]
+pub(super) struct MetricMetadata {
+    #[prost(int32, tag = "1")]
+    pub(super) kind: i32,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) family: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) help: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(super) unit: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
