@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use base::MemoryShare;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use model::{Labels, Timestamp};
 use promql::{QueryResult, QueryStats, SampleValue, Series, StepStats, Value, VectorSample};
@@ -92,10 +93,8 @@ impl Reply {
         let body = if self.next == Next::Nothing {
             Body::from(first)
         } else {
-            let pieces = std::iter::once(first).chain(self);
-            Body::from_stream(futures_util::stream::iter(
-                pieces.map(Ok::<Bytes, Infallible>),
-            ))
+            let first = futures_util::stream::iter([Ok::<_, Infallible>(first)]);
+            Body::from_stream(first.chain(futures_util::stream::unfold(self, next_piece)))
         };
         json_response(StatusCode::OK, body)
     }
@@ -210,6 +209,13 @@ impl Iterator for Reply {
     fn next(&mut self) -> Option<Bytes> {
         (self.next != Next::Nothing).then(|| self.piece())
     }
+}
+
+/// Lets others run, and what is written go out, before the next piece is made.
+async fn next_piece(mut reply: Reply) -> Option<(Result<Bytes, Infallible>, Reply)> {
+    tokio::task::yield_now().await;
+    let piece = reply.next()?;
+    Some((Ok(piece), reply))
 }
 
 /// Takes back the comma before an item that does not exist.
