@@ -209,6 +209,14 @@ impl Catalog {
         self.inner.write().restore(id, entry);
     }
 
+    /// As [`Catalog::restore`] for several, with one lock.
+    pub(crate) fn restore_all(&self, series: &[(u32, SeriesEntry)]) {
+        let mut inner = self.inner.write();
+        for (id, entry) in series {
+            inner.restore(*id, entry);
+        }
+    }
+
     /// Gives out no id below `next`.
     pub(crate) fn reserve_ids(&self, next: u32) {
         let mut inner = self.inner.write();

@@ -14,7 +14,7 @@ use storage::Columns;
 use crate::open::HeadChunk;
 use crate::paged::Paged;
 use crate::partition::Partition;
-use crate::rows::Rows;
+use crate::rows::{Extra, Row, Rows};
 
 pub(crate) use series::{HeadSeries, NewestValue};
 pub(crate) use state::{Newest, Persisted};
@@ -72,12 +72,17 @@ pub(crate) struct LockedShards<'a> {
 /// The shard of a series. Neighbours share one: a request of one target needs few locks, and walks
 /// through memory in order.
 pub(crate) const fn shard_of(series: u32) -> usize {
-    ((series >> NEIGHBOURS_BITS) % SHARDS) as usize
+    (group_of(series) % SHARDS) as usize
+}
+
+/// The neighbours that a series shares its shard with.
+pub(crate) const fn group_of(series: u32) -> u32 {
+    series >> NEIGHBOURS_BITS
 }
 
 /// The place of a series in its shard.
 const fn slot_of(series: u32) -> usize {
-    let group = (series >> NEIGHBOURS_BITS) / SHARDS;
+    let group = group_of(series) / SHARDS;
     (group << NEIGHBOURS_BITS | series & AMONG_NEIGHBOURS) as usize
 }
 
@@ -106,6 +111,11 @@ impl Head {
                 .map(|(shard, wanted)| wanted.then(|| shard.lock()))
                 .collect(),
         }
+    }
+
+    /// Locks the shard of this number.
+    pub(crate) fn lock_shard(&self, number: usize) -> MutexGuard<'_, Shard> {
+        self.shards[number].lock()
     }
 
     /// Locks everything.
@@ -213,7 +223,7 @@ impl LockedShards<'_> {
 
     /// A series, made if it is new to the head.
     pub(crate) fn series(&mut self, series: u32) -> &mut HeadSeries {
-        self.shard(series).series.entry(slot_of(series))
+        self.shard(series).series(series)
     }
 
     /// Whether a series has no published sample that is not sealed.
@@ -231,22 +241,8 @@ impl LockedShards<'_> {
         let mut began = Vec::new();
         for row in rows {
             let shard = self.shard(row.series);
-            shard.newest_commit = shard.newest_commit.max(commit);
-            let series = shard.series.entry(slot_of(row.series));
-            let extra = rows.extra(row);
-            if extra.is_some_and(|extra| extra.out_of_order) {
-                series.remove_pending();
-                if shard.late.insert(row, extra, commit) {
-                    began.push((row.partition(), row.series));
-                }
-                continue;
-            }
-            let full = series.publish(row, extra, commit);
-            if series.has_begun() {
+            if shard.publish(row, rows.extra(row), commit) {
                 began.push((row.partition(), row.series));
-            }
-            if let Some(full) = full {
-                shard.add_full(full);
             }
         }
         began
@@ -261,6 +257,29 @@ impl LockedShards<'_> {
 }
 
 impl Shard {
+    /// A series, made if it is new to the head.
+    #[inline]
+    pub(crate) fn series(&mut self, series: u32) -> &mut HeadSeries {
+        self.series.entry(slot_of(series))
+    }
+
+    /// As [`LockedShards::publish`], for one row; whether its series began a chunk.
+    #[inline]
+    pub(crate) fn publish(&mut self, row: &Row, extra: Option<&Extra>, commit: u64) -> bool {
+        self.newest_commit = self.newest_commit.max(commit);
+        let series = self.series.entry(slot_of(row.series));
+        if extra.is_some_and(|extra| extra.out_of_order) {
+            series.remove_pending();
+            return self.late.insert(row, extra, commit);
+        }
+        let full = series.publish(row, extra, commit);
+        let began = series.has_begun();
+        if let Some(full) = full {
+            self.add_full(full);
+        }
+        began
+    }
+
     /// Whether all samples of a series are in sealed chunks, and none is recent.
     pub(crate) fn is_idle(&self, series: u32, idle: &IdleSince) -> bool {
         if self.full.contains_key(&series) || self.late.contains(series) {

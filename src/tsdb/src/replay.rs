@@ -9,9 +9,11 @@ mod log_reader;
 mod newest;
 
 use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
 
 use roaring::RoaringBitmap;
 
+use crate::catalog::SeriesEntry;
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::head::Newest;
@@ -27,6 +29,11 @@ pub(crate) use gate::ReplayGate;
 pub(crate) const FORMAT_VERSION: u32 = 3;
 /// The oldest version whose records are all of the present one.
 const OLDEST_FORMAT_VERSION: u32 = 1;
+
+/// Series that opening hands from thread to thread at once.
+const SERIES_PER_BATCH: usize = 1024;
+/// So many batches may wait.
+const WAITING_BATCHES: usize = 16;
 
 /// Samples out of order that are in chunks, each with the newest commit that may hold it.
 type LateSeals = HashMap<(u32, i64), u64>;
@@ -134,14 +141,7 @@ impl Engine {
     }
 
     fn restore_series(&self) -> Result<(), TsdbError> {
-        // Only active series are read: opening does not take longer with stopped ones.
-        let stopped = self.stopped.ids();
-        let mut index = self.index.write();
-        self.walk_series(&stopped, |id, entry| {
-            index.add(id, &entry.labels);
-            self.catalog.restore(id, &entry);
-        });
-        drop(index);
+        self.restore_active_series()?;
         match self.kv.get(kv::Family::Meta, keys::META_NEXT_SERIES) {
             Ok(None) => {}
             Ok(Some(next)) => {
@@ -155,6 +155,41 @@ impl Engine {
             Err(error) => log_damage(&error.into(), "the next series id is unreadable"),
         }
         Ok(())
+    }
+
+    /// Only active series are read: opening does not take longer with stopped ones.
+    fn restore_active_series(&self) -> Result<(), TsdbError> {
+        let stopped = self.stopped.ids();
+        let (sender, batches) = sync_channel::<Vec<(u32, SeriesEntry)>>(WAITING_BATCHES);
+        std::thread::scope(|scope| {
+            // Index and catalog take about as long as each other.
+            let add_to_index = move || {
+                let mut index = self.index.write();
+                for (id, entry) in batches.into_iter().flatten() {
+                    index.add(id, &entry.labels);
+                }
+            };
+            std::thread::Builder::new()
+                .name("tsdb-index".to_owned())
+                .spawn_scoped(scope, add_to_index)
+                .map_err(TsdbError::Thread)?;
+            let mut batch = Vec::with_capacity(SERIES_PER_BATCH);
+            let hand_over = |batch: &mut Vec<(u32, SeriesEntry)>| {
+                self.catalog.restore_all(batch);
+                let full = std::mem::replace(batch, Vec::with_capacity(SERIES_PER_BATCH));
+                // Refused only if the thread panicked, which the end of the scope passes on.
+                let _sent = sender.send(full);
+            };
+            self.walk_series(&stopped, |id, entry| {
+                batch.push((id, entry));
+                if batch.len() >= SERIES_PER_BATCH {
+                    hand_over(&mut batch);
+                }
+            });
+            hand_over(&mut batch);
+            drop(sender);
+            Ok(())
+        })
     }
 
     fn restore_presence(&self) {

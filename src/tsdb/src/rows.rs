@@ -105,14 +105,6 @@ impl Rows {
         self.rows.push(Row::float(series, timestamp_ms, value));
     }
 
-    /// Adds a copy of a row of `other`.
-    pub(crate) fn push_from(&mut self, other: &Self, row: &Row) {
-        self.push_float(row.series, row.timestamp_ms, row.value);
-        if let Some(extra) = other.extra(row) {
-            self.set_last_extra(extra.clone());
-        }
-    }
-
     /// Says what the row that was added last has beyond time and float.
     pub(crate) fn set_last_extra(&mut self, extra: Extra) {
         self.extras.push(extra);
@@ -132,6 +124,10 @@ impl Rows {
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Row> {
         self.rows.iter()
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Row] {
+        &self.rows
     }
 
     /// Plain rows.

@@ -21,7 +21,18 @@ pub(crate) const fn unzigzag(value: u64) -> i64 {
 }
 
 /// Takes a number off the front of `bytes`; `None` when they end early or the number is too long.
+#[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let (byte, rest) = bytes.split_first()?;
+    if *byte < 0x80 {
+        // Nearly all numbers of a log.
+        *bytes = rest;
+        return Some(u64::from(*byte));
+    }
+    take_long(bytes)
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
@@ -38,6 +49,7 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
+#[inline]
 pub(crate) fn take_signed(bytes: &mut &[u8]) -> Option<i64> {
     take(bytes).map(unzigzag)
 }

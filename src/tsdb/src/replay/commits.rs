@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::thread::{Scope, ScopedJoinHandle};
 
 use model::TimeRange;
@@ -11,19 +12,28 @@ use storage::PointValue;
 use super::log_reader::{LogReader, Lost, StoredCommit};
 use super::{LateSeals, Unreplayed};
 use crate::db::Engine;
-use crate::head::{HeadSeries, Newest, SHARDS, shard_of};
+use crate::head::{HeadSeries, Newest, SHARDS, group_of, shard_of};
 use crate::record;
-use crate::rows::{Row, Rows};
+use crate::rows::{Extra, Row, Rows};
 
 /// Full chunks are sealed during replay when so many wait, so that memory stays bounded.
 const FULL_CHUNKS: usize = 1 << 16;
 /// More threads than shards have nothing to do.
 const MAX_THREADS: usize = SHARDS as usize;
 
-/// The rows of a commit, by the shard of their series.
+/// The rows of a commit, and where those of which shard are.
 struct Sorted {
     number: u64,
-    shards: Vec<Rows>,
+    rows: Rows,
+    /// By shard, in order: neighbours in a commit are mostly neighbours in the head.
+    shards: Vec<Vec<Run>>,
+}
+
+/// Rows of a commit that follow each other and whose series are neighbours in the head.
+#[derive(Clone)]
+struct Run {
+    group: u32,
+    rows: Range<usize>,
 }
 
 /// What the replay did, for the log.
@@ -64,8 +74,22 @@ impl Bits {
 }
 
 impl Known {
-    fn contains(&self, id: u32) -> bool {
-        self.active.contains(id) || self.stopped.contains(id)
+    /// Takes a row of commit `number`, unless it is in a chunk.
+    fn accept(&self, head: &mut HeadSeries, row: &Row, extra: Option<&Extra>, number: u64) -> bool {
+        if extra.is_some_and(|extra| extra.out_of_order) {
+            let is_new = !self.is_sealed(row, number);
+            if is_new {
+                head.add_pending();
+            }
+            return is_new;
+        }
+        let is_new = head.accepts_replay(row.timestamp_ms);
+        if is_new {
+            let histogram = extra.and_then(|extra| extra.histogram.as_ref());
+            let value = histogram.map_or(PointValue::Float(row.value), PointValue::Histogram);
+            head.reserve(row.timestamp_ms, value);
+        }
+        is_new
     }
 
     /// Whether a row of commit `number` that came out of order is in a chunk.
@@ -198,12 +222,22 @@ impl Engine {
         let number = commit.number;
         match record::decode_commit(&commit.record) {
             Ok(rows) => {
-                let per_shard = rows.len() / SHARDS as usize + 1;
-                let mut shards = vec![Rows::with_capacity(per_shard); SHARDS as usize];
-                for row in &rows {
-                    shards[shard_of(row.series)].push_from(&rows, row);
+                let mut shards = vec![Vec::new(); SHARDS as usize];
+                let mut start = 0;
+                let neighbours = |a: &Row, b: &Row| group_of(a.series) == group_of(b.series);
+                for run in rows.as_slice().chunk_by(neighbours) {
+                    let (series, end) = (run[0].series, start + run.len());
+                    shards[shard_of(series)].push(Run {
+                        group: group_of(series),
+                        rows: start..end,
+                    });
+                    start = end;
                 }
-                Some(Sorted { number, shards })
+                Some(Sorted {
+                    number,
+                    rows,
+                    shards,
+                })
             }
             Err(error) => {
                 self.metrics.replay.lost_commits.inc();
@@ -220,9 +254,7 @@ impl Engine {
             join(start(scope, threads, |worker| {
                 let mut tally = Tally::default();
                 for shard in (worker..SHARDS as usize).step_by(threads) {
-                    for commit in batch {
-                        self.apply_rows(&commit.shards[shard], commit.number, known, &mut tally);
-                    }
+                    self.apply_shard(shard, batch, known, &mut tally);
                 }
                 tally
             }))
@@ -236,44 +268,50 @@ impl Engine {
         }
     }
 
-    /// Adds rows of one shard to the head.
-    fn apply_rows(&self, rows: &Rows, number: u64, known: &Known, tally: &mut Tally) {
-        let Some(first) = rows.iter().next() else {
-            return;
-        };
-        let mut locked = self.head.lock(std::iter::once(first.series));
-        let mut accepted = Rows::with_capacity(rows.len());
-        for row in rows {
-            if !known.contains(row.series) {
-                *tally.unknown.entry(row.series).or_default() += 1;
-                continue;
-            }
-            let extra = rows.extra(row);
-            let head = locked.series(row.series);
-            if !known.seals_are_whole && head.newest() == Newest::Unknown {
-                self.look_up_newest(row.series, head);
-            }
-            if extra.is_some_and(|extra| extra.out_of_order) {
-                if !known.is_sealed(row, number) {
-                    head.add_pending();
-                    accepted.push_from(rows, row);
+    /// Adds the rows of one shard to the head.
+    fn apply_shard<'b>(
+        &self,
+        number: usize,
+        batch: &'b [Sorted],
+        known: &Known,
+        tally: &mut Tally,
+    ) {
+        let mut shard = self.head.lock_shard(number);
+        let mut began = Vec::new();
+        let mut newest_ms = None;
+        let runs = |commit: &'b Sorted| commit.shards[number].iter().map(move |run| (commit, run));
+        let mut runs: Vec<(&Sorted, &Run)> = batch.iter().flat_map(runs).collect();
+        // Group by group, since the chunks of one fit a core's cache, and those of a shard do not.
+        // Stable: each series keeps the order of its commits.
+        runs.sort_by_key(|(_, run)| run.group);
+        for (commit, run) in runs {
+            for row in &commit.rows.as_slice()[run.rows.clone()] {
+                let is_active = known.active.contains(row.series);
+                if !is_active && !known.stopped.contains(row.series) {
+                    *tally.unknown.entry(row.series).or_default() += 1;
+                    continue;
                 }
-            } else if head.accepts_replay(row.timestamp_ms) {
-                let histogram = extra.and_then(|extra| extra.histogram.as_ref());
-                let value = histogram.map_or(PointValue::Float(row.value), PointValue::Histogram);
-                head.reserve(row.timestamp_ms, value);
-                accepted.push_from(rows, row);
+                let extra = commit.rows.extra(row);
+                let head = shard.series(row.series);
+                if !known.seals_are_whole && head.newest() == Newest::Unknown {
+                    self.look_up_newest(row.series, head);
+                }
+                if !known.accept(head, row, extra, commit.number) {
+                    continue;
+                }
+                if shard.publish(row, extra, commit.number) {
+                    began.push((row.partition(), row.series));
+                }
+                if !is_active {
+                    tally.revived.insert(row.series);
+                }
+                tally.samples += 1;
+                newest_ms = newest_ms.max(Some(row.timestamp_ms));
             }
         }
-        tally.samples += accepted.len() as u64;
-        let series = accepted.iter().map(|row| row.series);
-        let revived =
-            series.filter(|id| known.stopped.contains(*id) && !known.active.contains(*id));
-        tally.revived.extend(revived);
-        if let Some(newest_ms) = accepted.iter().map(|row| row.timestamp_ms).max() {
+        if let Some(newest_ms) = newest_ms {
             self.order.note_newest(newest_ms);
         }
-        let began = locked.publish(&accepted, number);
         if !began.is_empty() {
             self.index.write().mark_present(&began);
         }
