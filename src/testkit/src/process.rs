@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// A server that was started; ended with the value.
@@ -13,6 +14,8 @@ pub struct Server {
     child: Child,
     address: String,
     log: PathBuf,
+    /// Copies to the log what it says.
+    follower: Option<JoinHandle<()>>,
 }
 
 /// Why a server cannot be started or measured.
@@ -72,12 +75,17 @@ impl Server {
     /// # Errors
     /// It cannot be run, or does not name an address.
     pub fn start(program: &str, arguments: &[String], log: &Path) -> Result<Self, ProcessError> {
-        let (mut child, addresses) = spawn(program, arguments, log)?;
+        let Spawned {
+            mut child,
+            addresses,
+            follower,
+        } = spawn(program, arguments, log)?;
         match addresses.recv_timeout(START_TIMEOUT) {
             Ok(address) => Ok(Self {
                 child,
                 address,
                 log: log.to_owned(),
+                follower,
             }),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 // Either fails when it has ended already.
@@ -101,11 +109,14 @@ impl Server {
         log: &Path,
         address: &str,
     ) -> Result<Self, ProcessError> {
-        let (child, _unused) = spawn(program, arguments, log)?;
+        let Spawned {
+            child, follower, ..
+        } = spawn(program, arguments, log)?;
         Ok(Self {
             child,
             address: address.to_owned(),
             log: log.to_owned(),
+            follower,
         })
     }
 
@@ -127,10 +138,19 @@ impl Server {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Ends it without warning, as a power cut would.
+    /// The file that its log is written to.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
+    /// Ends it without warning, as a power cut would. Its log is whole then.
     pub fn kill(&mut self) {
         // Either fails when it has ended already.
         let _ended = (self.child.kill(), self.child.wait());
+        if let Some(follower) = self.follower.take() {
+            let _ended = follower.join();
+        }
     }
 
     /// Asks it to stop and waits for its end; returns its exit code.
@@ -178,11 +198,15 @@ impl Drop for Server {
     }
 }
 
-fn spawn(
-    program: &str,
-    arguments: &[String],
-    log: &Path,
-) -> Result<(Child, Receiver<String>), ProcessError> {
+/// A process that was started.
+struct Spawned {
+    child: Child,
+    /// Addresses that it says it listens on.
+    addresses: Receiver<String>,
+    follower: Option<JoinHandle<()>>,
+}
+
+fn spawn(program: &str, arguments: &[String], log: &Path) -> Result<Spawned, ProcessError> {
     let start = |source| ProcessError::Start {
         program: program.to_owned(),
         source,
@@ -195,17 +219,24 @@ fn spawn(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(start)?;
-    let addresses = match child.stderr.take() {
-        Some(stderr) => follow(stderr, file),
-        None => channel().1,
+    let (addresses, follower) = match child.stderr.take() {
+        Some(stderr) => {
+            let (addresses, follower) = follow(stderr, file);
+            (addresses, Some(follower))
+        }
+        None => (channel().1, None),
     };
-    Ok((child, addresses))
+    Ok(Spawned {
+        child,
+        addresses,
+        follower,
+    })
 }
 
 /// Copies standard error to the log for as long as it lasts, and reports addresses in it.
-fn follow(stderr: std::process::ChildStderr, mut log: File) -> Receiver<String> {
+fn follow(stderr: std::process::ChildStderr, mut log: File) -> (Receiver<String>, JoinHandle<()>) {
     let (report, addresses) = channel();
-    std::thread::spawn(move || {
+    let follower = std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             use std::io::Write as _;
             // A log that cannot be written must not end the server.
@@ -216,7 +247,7 @@ fn follow(stderr: std::process::ChildStderr, mut log: File) -> Receiver<String> 
             }
         }
     });
-    addresses
+    (addresses, follower)
 }
 
 fn listening_address(line: &str) -> Option<String> {

@@ -40,6 +40,7 @@ mod shrink;
 mod stopped;
 mod tombstones;
 mod varint;
+mod work;
 
 pub use compact::StoredSizes;
 pub use db::{HeadStats, MemoryUse, Tsdb};

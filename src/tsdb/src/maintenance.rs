@@ -9,6 +9,7 @@ use storage::{Maintenance, SnapshotHead, StorageError};
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
 use crate::keys;
+use crate::work::Work;
 
 impl Maintenance for Tsdb {
     fn delete(&self, range: TimeRange, matchers: &[Matcher]) -> Result<(), StorageError> {
@@ -27,6 +28,7 @@ impl Maintenance for Tsdb {
 impl Engine {
     fn snapshot(&self, folder: &Path, head: SnapshotHead) -> Result<(), TsdbError> {
         self.replayed.wait()?;
+        let _work = Work::begin("snapshot");
         // Samples that are visible and not written yet are part of it as well.
         let newest_commit = self.committer.newest_number();
         self.committer.wait_until_committed(newest_commit)?;

@@ -12,6 +12,7 @@ use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
 use crate::partition::Partition;
+use crate::work::Work;
 
 pub(crate) use limits::Retention;
 pub use limits::RetentionLimits;
@@ -118,6 +119,7 @@ impl Engine {
     }
 
     fn drop_partition(&self, partition: Partition) -> Result<(), TsdbError> {
+        let _work = Work::begin("retention");
         let (from, below) = (partition.to_bytes(), partition.below());
         let mut batch = self.kv.batch();
         batch.delete_range(Family::Chunks, &from, &below);

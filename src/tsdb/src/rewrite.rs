@@ -29,6 +29,7 @@ use crate::error::TsdbError;
 use crate::keys;
 use crate::partition::Partition;
 use crate::tombstones::Deleted;
+use crate::work::Work;
 use samples::{Precedence, Run, SeriesSamples};
 use write::PartitionWriter;
 
@@ -86,6 +87,7 @@ impl Engine {
             };
             (version, self.whole_view(partition))
         };
+        let _work = Work::begin("rewriting");
         let timer = std::time::Instant::now();
         let result = self.rewrite_to(partition, version, (view, pace));
         if let Err(error) = &result {

@@ -11,6 +11,7 @@ use crate::error::TsdbError;
 use crate::head::{FullChunk, FullSlabs};
 use crate::partition::Partition;
 use crate::stopped::StopRound;
+use crate::work::Work;
 use crate::{keys, record};
 
 /// Chunks written with one batch.
@@ -128,6 +129,7 @@ impl Engine {
         let bound = self.committer.newest_number();
         let (mut chunks, orphans) = self.locate(collected, now);
         self.head.remove_sealed(&orphans);
+        let _work = (!chunks.is_empty() || !slabs.is_empty()).then(|| Work::begin("sealing"));
         chunks.sort_by_key(|chunk| {
             let start = chunk.full.chunk.first_timestamp();
             (

@@ -14,6 +14,7 @@ use crate::error::TsdbError;
 use crate::head::{IdleSince, SHARDS, shard_of};
 use crate::index::Index;
 use crate::keys;
+use crate::work::Work;
 
 /// A series whose newest sample is older has stopped.
 const IDLE: PromDuration = PromDuration::from_secs(3600);
@@ -129,6 +130,7 @@ impl Engine {
     }
 
     fn stop_series(&self, ids: &[u32], idle: &IdleSince) -> Result<(), TsdbError> {
+        let _work = Work::begin("stopping");
         // From here on requests that have found the series wait until they are gone.
         let marked: Vec<u32> = ids
             .iter()

@@ -14,6 +14,7 @@ use crate::keys;
 use crate::partition::Partition;
 use crate::rewrite::Unpaced;
 use crate::series_set::read_in_order;
+use crate::work::Work;
 
 /// Changed chunks are written in batches of about so many bytes.
 const BATCH_BYTES: usize = 4 << 20;
@@ -32,6 +33,7 @@ impl Engine {
         if deleted.is_empty() {
             return Ok(());
         }
+        let _work = Work::begin("cleaning");
         let timer = std::time::Instant::now();
         // In chunks, with records that keep the log from bringing samples back; and those records
         // hold for no later sample, once all commits that they may hold for are written.

@@ -11,6 +11,7 @@ use super::{Deleted, Group, encode};
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
+use crate::work::Work;
 
 impl Engine {
     /// See [`storage::Maintenance::delete`].
@@ -19,6 +20,7 @@ impl Engine {
         if range.start > range.end {
             return Ok(());
         }
+        let _work = Work::begin("deleting");
         let (series, _) = self.select_series(matchers, range)?;
         let mut next_record = self.tombstones.next_record.lock();
         let groups = self.group_by_end(range, &series)?;
