@@ -14,8 +14,6 @@ use crate::options::{KvOptions, database_options};
 
 const CURRENT: &str = "CURRENT";
 const MANIFEST_PREFIX: &str = "MANIFEST-";
-/// Where RocksDB's repair puts what it cannot use.
-const LOST: &str = "lost";
 
 /// What was found in a folder.
 #[derive(Debug, Default)]
@@ -150,20 +148,13 @@ impl Folder {
         tracing::error!(%path, reason, "storage is repaired: files that cannot be read are put aside");
         let source = DB::repair(&database_options(options), &self.path);
         source.map_err(|source| KvError::open(&self.path, source))?;
-        let lost = self.path.join(LOST);
-        let entries = std::fs::read_dir(&lost).into_iter().flatten().flatten();
-        for name in entries.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
-            if self.tables.contains(&name) {
-                let file = lost.join(name);
-                tracing::error!(file = %file.display(), "a file of storage is unreadable and lost");
-            }
-        }
         self.tables.clear();
         Ok(())
     }
 
-    /// Logs which files were there and are not used, given those that are.
-    pub(crate) fn report_unused(&self, used: &BTreeSet<String>) {
+    /// Logs which files were there and are not used, given those that are. Returns whether any are.
+    pub(crate) fn report_unused(&self, used: &BTreeSet<String>) -> bool {
+        let mut any = false;
         for name in self.tables.difference(used) {
             let file = self.path.join(name);
             if file.exists() {
@@ -173,7 +164,9 @@ impl Folder {
                 file = %file.display(),
                 "a file that no list names was dropped: an interrupted write left it behind"
             );
+            any = true;
         }
+        any
     }
 }
 

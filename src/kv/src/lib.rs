@@ -6,6 +6,7 @@ mod error;
 mod folder;
 mod health;
 mod log_check;
+mod lost;
 mod options;
 mod scan;
 mod space;

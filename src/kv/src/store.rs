@@ -17,6 +17,7 @@ use crate::batch::Batch;
 use crate::error::KvError;
 use crate::folder::Folder;
 use crate::health::Health;
+use crate::lost;
 use crate::options::{KvOptions, WalSync, database_options, family_options};
 use crate::scan::Scan;
 
@@ -84,6 +85,7 @@ pub struct Kv {
     table_options: Options,
     path: PathBuf,
     health: Arc<Health>,
+    lacks_files: bool,
     syncer: Mutex<Option<Syncer>>,
 }
 
@@ -98,7 +100,7 @@ impl Kv {
             source,
         })?;
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
-        let database = open_or_repair(path, options, &cache)?;
+        let (database, lacks_files) = open_or_repair(path, options, &cache)?;
         let database = Arc::new(database);
         let health = Arc::new(Health::default());
         let mut write_options = WriteOptions::default();
@@ -114,6 +116,7 @@ impl Kv {
             cache,
             path: path.to_owned(),
             health,
+            lacks_files,
             syncer: Mutex::new(syncer),
         })
     }
@@ -158,6 +161,13 @@ impl Kv {
     #[must_use]
     pub fn write_failure(&self) -> Option<String> {
         self.health.failure()
+    }
+
+    /// Whether files were put aside or dropped when the store was opened, so that keys may be missing
+    /// without any error.
+    #[must_use]
+    pub const fn lacks_files(&self) -> bool {
+        self.lacks_files
     }
 
     /// The value of a key.
@@ -235,12 +245,14 @@ impl Kv {
     }
 }
 
-fn open_or_repair(path: &Path, options: &KvOptions, cache: &Cache) -> Result<DB, KvError> {
+/// Also tells whether files were put aside or dropped.
+fn open_or_repair(path: &Path, options: &KvOptions, cache: &Cache) -> Result<(DB, bool), KvError> {
     let unreadable = |source| KvError::CreateDirectory {
         path: path.to_owned(),
         source,
     };
     let mut folder = Folder::inspect(path).map_err(unreadable)?;
+    let mut lacks_files = folder.needs_repair.is_some();
     if let Some(reason) = folder.needs_repair.take() {
         folder.check_logs();
         folder.repair(&reason, options)?;
@@ -260,19 +272,21 @@ fn open_or_repair(path: &Path, options: &KvOptions, cache: &Cache) -> Result<DB,
     let database = match probed {
         Ok(database) => database,
         Err(error) if error.is_damage() => {
+            lacks_files = true;
             folder.repair(&base::report(&error), options)?;
             open_database(path, options, cache)?
         }
         Err(error) => return Err(error),
     };
+    lost::reclaim(path, &database)?;
     let files = database
         .live_files()
         .map_err(KvError::operation("list files"))?;
-    report_files(&folder, &files);
+    lacks_files |= report_files(&folder, &files);
     if let Err(error) = write_markers(&database, &files) {
         tracing::warn!(error = %base::report(&error), "families could not be marked");
     }
-    Ok(database)
+    Ok((database, lacks_files))
 }
 
 fn open_database(path: &Path, options: &KvOptions, cache: &Cache) -> Result<DB, KvError> {
@@ -317,7 +331,8 @@ fn check_sizes(database: &DB, path: &Path) -> Result<(), KvError> {
     Ok(())
 }
 
-fn report_files(folder: &Folder, files: &[LiveFile]) {
+/// Logs which files are not used, and tells whether there are any.
+fn report_files(folder: &Folder, files: &[LiveFile]) -> bool {
     let mut used = BTreeSet::new();
     for file in files {
         let family = file.column_family_name.as_str();
@@ -332,7 +347,7 @@ fn report_files(folder: &Folder, files: &[LiveFile]) {
             );
         }
     }
-    folder.report_unused(&used);
+    folder.report_unused(&used)
 }
 
 /// Puts the marker into families that are in no file yet.

@@ -10,12 +10,16 @@ use storage::{
 
 use crate::db::{Engine, Tsdb};
 use crate::error::TsdbError;
-use crate::varint;
+use crate::replay::log_damage;
+use crate::{keys, varint};
 
 /// Namespace of the stored entries; a key is a number, u64 big-endian.
 const NAMESPACE: &str = "exemplars";
 /// Format of an entry.
 const VERSION: u8 = 1;
+
+/// A stored entry: its number, series and exemplar.
+type Stored = (u64, (Labels, Exemplar));
 
 /// The exemplars of the engine.
 #[derive(Debug, Default)]
@@ -106,14 +110,14 @@ impl Engine {
 
     /// Reads what was stored, as much as there is room for.
     pub(crate) fn restore_exemplars(&self) -> Result<(), TsdbError> {
-        let stored = StateStore::scan(&self.kv, NAMESPACE, &[]).map_err(state_error)?;
-        let mut entries = Vec::with_capacity(stored.len());
-        for (key, value) in &stored {
-            let number = key.as_slice().try_into().map(u64::from_be_bytes);
-            let entry = number.ok().zip(decode(value));
-            entries
-                .push(entry.ok_or_else(|| TsdbError::corrupt("exemplar", "it does not decode"))?);
-        }
+        let entries = match self.read_exemplars() {
+            Err(error) if error.is_damage() => {
+                log_damage(&error, "exemplars are unreadable and lost");
+                self.forget_exemplars()?;
+                Vec::new()
+            }
+            read => read?,
+        };
         let first = entries.first().map_or(0, |(number, _)| *number);
         let mut buffer = CircularExemplars::new(usize::MAX, first);
         let mut changes = Vec::new();
@@ -130,6 +134,33 @@ impl Engine {
         self.store_exemplars(&buffer, first, changes)?;
         *self.exemplars.buffer.lock() = buffer;
         Ok(())
+    }
+
+    /// What is stored, by number.
+    fn read_exemplars(&self) -> Result<Vec<Stored>, TsdbError> {
+        let mut scan = self.kv.scan(kv::Family::State, None);
+        let prefix = keys::state_namespace(NAMESPACE);
+        scan.seek(&prefix);
+        let mut entries = Vec::new();
+        while let Some((key, value)) = scan.current()? {
+            let Some(number) = key.strip_prefix(&*prefix) else {
+                break;
+            };
+            let number = number.try_into().map(u64::from_be_bytes);
+            let entry = number.ok().zip(decode(value));
+            let entry = entry.ok_or_else(|| TsdbError::corrupt("exemplar", "it does not decode"));
+            entries.push(entry?);
+            scan.advance();
+        }
+        Ok(entries)
+    }
+
+    fn forget_exemplars(&self) -> Result<(), TsdbError> {
+        let from = keys::state_namespace(NAMESPACE);
+        let below = [&*from, &[u8::MAX; 9]].concat();
+        let mut batch = self.kv.batch();
+        batch.delete_range(kv::Family::State, &from, &below);
+        Ok(self.kv.write(batch)?)
     }
 }
 

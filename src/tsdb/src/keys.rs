@@ -69,6 +69,11 @@ pub(crate) fn series(id: u32) -> [u8; 4] {
     id.to_be_bytes()
 }
 
+/// Family `State`: what keys of a namespace begin with.
+pub(crate) fn state_namespace(name: &str) -> Vec<u8> {
+    [name.as_bytes(), &[0]].concat()
+}
+
 /// Family `Index`: which series have chunks in a partition.
 pub(crate) fn presence(partition: Partition) -> [u8; 5] {
     of_partition(PRESENCE, partition)
@@ -99,9 +104,6 @@ pub(crate) fn disorder_partition(key: &[u8]) -> Option<Partition> {
 pub(crate) fn tombstone(number: u64) -> [u8; 9] {
     numbered(TOMBSTONE, number)
 }
-
-/// Family `Index`: first key of all tombstones.
-pub(crate) const TOMBSTONE_PREFIX: &[u8] = &[TOMBSTONE];
 
 /// Reads [`tombstone`].
 pub(crate) fn tombstone_number(key: &[u8]) -> Option<u64> {
@@ -234,6 +236,11 @@ pub(crate) fn segment_bounds(number: u32) -> (Vec<u8>, Vec<u8>) {
     let below = number.checked_add(1).map_or(vec![SEGMENT + 1], bound);
     (bound(number), below)
 }
+
+/// Family `Stopped`: at or before all hashes.
+pub(crate) const FIRST_STOPPED: &[u8] = &[0];
+/// Family `Stopped`: behind all hashes.
+pub(crate) const BEHIND_STOPPED: &[u8] = &[u8::MAX; 17];
 
 /// Family `Stopped`: ids of stopped series, by the hash of their labels.
 pub(crate) fn stopped(hash: u128) -> [u8; 16] {

@@ -64,7 +64,7 @@ impl Engine {
         self.restore_disorder();
         self.restore_cold()?;
         self.restore_newest_time()?;
-        self.restore_tombstones()?;
+        self.restore_tombstones();
         self.restore_exemplars()?;
         self.restore_metadata()?;
         self.set_restored_ids(self.catalog.next_id());

@@ -67,6 +67,8 @@ impl Engine {
         };
         let given_back = self.give_memory_back(&mut upkeep.given_back, now);
         let forgotten = self.forget_metadata(&mut upkeep, now);
+        drop(upkeep);
+        let unhidden = self.remove_spent_tombstones();
         let mut chunks = 0;
         self.head
             .for_each_shard(|_, shard| chunks += shard.chunks());
@@ -76,7 +78,7 @@ impl Engine {
             self.metrics.head_series.set(self.catalog.len() as f64);
         }
         let outcome = sealed.and(retired).and(removed).and(stopped);
-        outcome.and(given_back).and(forgotten)
+        outcome.and(given_back).and(forgotten).and(unhidden)
     }
 
     /// Leaves nothing in the head.

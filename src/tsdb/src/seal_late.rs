@@ -13,6 +13,7 @@ use crate::error::TsdbError;
 use crate::head::{FullSlabs, LateSample};
 use crate::open::HeadChunk;
 use crate::partition::Partition;
+use crate::replay::log_damage;
 use crate::series_set::read_in_order;
 use crate::{keys, record};
 
@@ -153,7 +154,17 @@ impl Engine {
             Timestamp::from_millis(first.row.timestamp_ms),
             Timestamp::from_millis(last.row.timestamp_ms),
         );
-        let known = read_in_order(self, (id, entry.place()), range, partition)?;
+        let known = match read_in_order(self, (id, entry.place()), range, partition) {
+            // Readers cannot read that chunk either, and go on beside it as soon as it is gone.
+            Err(error) if error.is_damage() => {
+                log_damage(
+                    &error,
+                    "samples out of order are sealed beside an unreadable chunk",
+                );
+                Vec::new()
+            }
+            known => known?,
+        };
         let is_new = |sample: &&&LateSample| known.binary_search(&sample.row.timestamp_ms).is_err();
         Ok(samples.iter().filter(is_new).copied().collect())
     }

@@ -7,6 +7,7 @@
 //! `docs/adr/0007-stopped-series.md`.
 
 mod cache;
+mod hashes;
 mod retire;
 mod revive;
 mod segment;
@@ -31,8 +32,10 @@ pub(crate) struct Stopped {
     /// Shared while somebody looks for a stopped series and makes it known; exclusive while
     /// series become unknown, or disappear.
     arrivals: RwLock<()>,
-    /// Series that stopped at some time: their newest samples have to be looked up.
+    /// Series that stopped at some time, or are about to: their newest samples have to be looked up.
     ids: RwLock<RoaringBitmap>,
+    /// Held while hashes of labels are changed.
+    hashes: Mutex<()>,
     /// Merged segments, whose rows stay until no query can ask for them.
     merged: Mutex<Vec<Arc<Segment>>>,
     next_segment: AtomicU32,
@@ -48,6 +51,7 @@ impl Stopped {
             cache: SegmentCache::default(),
             arrivals: RwLock::default(),
             ids: RwLock::default(),
+            hashes: Mutex::default(),
             merged: Mutex::default(),
             next_segment: AtomicU32::new(0),
             opened_at,
@@ -58,6 +62,11 @@ impl Stopped {
     /// All series that stopped at some time.
     pub(crate) fn ids(&self) -> RoaringBitmap {
         self.ids.read().clone()
+    }
+
+    /// Whether any series stopped at some time.
+    fn contains_any(&self) -> bool {
+        !self.ids.read().is_empty()
     }
 
     /// Whether a series stopped at some time.

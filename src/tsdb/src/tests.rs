@@ -100,11 +100,6 @@ impl Bench {
         Self::prepared(settings, |_| ())
     }
 
-    /// An engine in a folder that is prepared first.
-    pub(crate) fn in_folder(prepare: impl FnOnce(&Path)) -> Self {
-        Self::prepared(Settings::default(), prepare)
-    }
-
     fn prepared(settings: Settings, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());

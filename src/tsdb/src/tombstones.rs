@@ -4,8 +4,9 @@
 mod clean;
 mod delete;
 mod filter;
+mod spent;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -15,7 +16,8 @@ use roaring::RoaringBitmap;
 
 use crate::db::Engine;
 use crate::error::TsdbError;
-use crate::{keys, record, varint};
+use crate::replay::log_damage;
+use crate::{record, varint};
 
 /// Deleted ranges of a series: in order of time, without an instant in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,8 +33,17 @@ pub(crate) struct Deleted {
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     deleted: ArcSwap<Deleted>,
-    /// Number of the next record. Held while deleted ranges change.
-    next_record: Mutex<u64>,
+    /// Held while deleted ranges change.
+    records: Mutex<Records>,
+}
+
+/// What is known of the stored records.
+#[derive(Debug, Default)]
+struct Records {
+    /// Number of the next one.
+    next: u64,
+    /// Where the last range of each one ends.
+    ends: BTreeMap<u64, Timestamp>,
 }
 
 /// A range and the series of which it is deleted: what a record holds.
@@ -77,6 +88,21 @@ impl Intervals {
     }
 }
 
+impl Records {
+    /// Notes a record.
+    fn note(&mut self, number: u64, groups: &[Group]) {
+        self.next = self.next.max(number.saturating_add(1));
+        let ends = groups.iter().map(|(range, _)| range.end);
+        self.ends
+            .insert(number, ends.max().unwrap_or(Timestamp::MIN));
+    }
+
+    /// The end that lies furthest back.
+    fn oldest_end(&self) -> Option<Timestamp> {
+        self.ends.values().min().copied()
+    }
+}
+
 impl Deleted {
     fn insert(&mut self, (range, series): &Group) {
         for id in series {
@@ -102,24 +128,20 @@ impl Tombstones {
 }
 
 impl Engine {
-    /// Reads what was stored.
-    pub(crate) fn restore_tombstones(&self) -> Result<(), TsdbError> {
-        let mut scan = self.kv.scan(kv::Family::Index, None);
-        scan.seek(keys::TOMBSTONE_PREFIX);
-        let mut next = self.tombstones.next_record.lock();
+    /// Reads what was stored. What is unreadable is logged, and hides nothing any more.
+    pub(crate) fn restore_tombstones(&self) {
+        const DAMAGED: &str = "tombstones are unreadable: what they deleted is served again";
+        let mut records = self.tombstones.records.lock();
         let mut deleted = Deleted::default();
-        while let Some((key, bytes)) = scan.current()? {
-            let Some(number) = keys::tombstone_number(key) else {
-                break;
-            };
-            *next = number + 1;
-            for group in decode(bytes)? {
-                deleted.insert(&group);
-            }
-            scan.advance();
-        }
+        self.walk_tombstones(DAMAGED, |number, record| {
+            let groups = decode(record).unwrap_or_else(|error| {
+                log_damage(&error, DAMAGED);
+                Vec::new()
+            });
+            records.note(number, &groups);
+            groups.iter().for_each(|group| deleted.insert(group));
+        });
         self.tombstones.deleted.store(Arc::new(deleted));
-        Ok(())
     }
 }
 

@@ -69,17 +69,20 @@ fn cold_keys(kv: &Kv) -> Vec<Vec<u8>> {
     keys
 }
 
+/// A finished file.
+fn table(kv: &Kv, path: &Path, keys: &[&[u8]]) -> PathBuf {
+    let mut writer = kv.table_writer(path).unwrap();
+    for key in keys {
+        writer.put(key, b"value").unwrap();
+    }
+    writer.finish().unwrap()
+}
+
 #[test]
 fn finished_files_are_taken_whole_and_dropped_whole() {
     let directory = tempfile::tempdir().unwrap();
     let kv = open(&directory.path().join("store"));
-    let table = |name: &str, keys: &[&[u8]]| {
-        let mut writer = kv.table_writer(&directory.path().join(name)).unwrap();
-        for key in keys {
-            writer.put(key, b"value").unwrap();
-        }
-        writer.finish().unwrap()
-    };
+    let table = |name: &str, keys: &[&[u8]]| table(&kv, &directory.path().join(name), keys);
     let tables = [table("1", &[b"a1", b"a2"]), table("2", &[b"b1"])];
     kv.ingest(&tables).unwrap();
     assert!(tables.iter().all(|table| !table.exists()));
@@ -186,6 +189,8 @@ fn a_damaged_list_of_files_is_built_anew() {
                 batch.put(family, b"in the log", b"2");
                 kv.write(batch).unwrap();
             }
+            let table = table(&kv, &directory.path().join("apart"), &[b"taken"]);
+            kv.ingest(&[table]).unwrap();
         }
         damage(&directory.path().join("CURRENT"));
         for _ in 0..2 {
@@ -195,7 +200,30 @@ fn a_damaged_list_of_files_is_built_anew() {
                 assert_eq!(get(b"in a file").as_deref(), Some(&b"1"[..]), "{what}");
                 assert_eq!(get(b"in the log").as_deref(), Some(&b"2"[..]), "{what}");
             }
+            let taken = kv.get(Family::Cold, b"taken").unwrap();
+            assert_eq!(taken.as_deref(), Some(&b"value"[..]), "{what}");
         }
+    }
+}
+
+/// A process may be killed between the repair and the look at what it has put aside.
+#[test]
+fn what_a_repair_put_aside_is_used_again_if_it_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let lost = directory.path().join("lost");
+    std::fs::create_dir_all(&lost).unwrap();
+    let whole = {
+        let kv = open(directory.path());
+        table(&kv, &lost.join("000009.sst"), &[b"k"])
+    };
+    let cut = std::fs::read(&whole).unwrap();
+    std::fs::write(lost.join("000010.sst"), &cut[..cut.len() / 2]).unwrap();
+    for _ in 0..2 {
+        let kv = open(directory.path());
+        assert_eq!(cold_keys(&kv), [b"k"]);
+        let left = std::fs::read_dir(&lost).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["000010.sst.unreadable"]);
     }
 }
 

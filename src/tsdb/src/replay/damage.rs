@@ -13,6 +13,8 @@ use crate::partition::Partition;
 
 /// Neighbouring keys tried behind an unreadable one: more than blocks of the store hold.
 const MAX_PROBES: u32 = 1 << 16;
+/// Neighbouring numbers tried behind an unreadable record.
+const MAX_NUMBERS: u64 = 1 << 12;
 /// Families whose keys begin with a partition.
 const PARTITIONED: &[kv::Family] = &[kv::Family::Chunks, kv::Family::Cold];
 
@@ -21,7 +23,7 @@ const STEPS_BEFORE_SEEK: u32 = 8;
 
 impl Engine {
     /// Visits all series whose rows are readable, but for some that have stopped.
-    pub(super) fn walk_series(
+    pub(crate) fn walk_series(
         &self,
         stopped: &RoaringBitmap,
         mut visit: impl FnMut(u32, SeriesEntry),
@@ -75,6 +77,40 @@ impl Engine {
         }
         if probes > 0 {
             self.catalog.reserve_ids(next.saturating_add(probes));
+        }
+    }
+
+    /// Visits the stored tombstones around those that are unreadable, and logs `damaged` if there are
+    /// any.
+    pub(crate) fn walk_tombstones(&self, damaged: &'static str, mut visit: impl FnMut(u64, &[u8])) {
+        let family = kv::Family::Index;
+        let mut scan = self.kv.scan(family, None);
+        scan.seek(&keys::tombstone(0));
+        let (mut next, mut probes) = (0_u64, 0);
+        while probes < MAX_NUMBERS {
+            match scan.current() {
+                Ok(Some((found, record))) => {
+                    let Some(number) = keys::tombstone_number(found) else {
+                        break;
+                    };
+                    visit(number, record);
+                    next = number.saturating_add(1);
+                    scan.advance();
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    if probes == 0 {
+                        log_damage(&TsdbError::from(error), damaged);
+                    }
+                    probes += 1;
+                    // A damaged block hides from a cursor also what newer files have among its keys.
+                    if let Ok(Some(record)) = self.kv.get(family, &keys::tombstone(next)) {
+                        visit(next, &record);
+                    }
+                    next = next.saturating_add(1);
+                    scan.seek(&keys::tombstone(next));
+                }
+            }
         }
     }
 

@@ -56,20 +56,4 @@ impl Engine {
         );
         Ok(())
     }
-
-    /// Takes a series out of the row of its labels' hash.
-    pub(crate) fn forget_hash(
-        &self,
-        batch: &mut kv::Batch<'_>,
-        id: u32,
-        entry: &SeriesEntry,
-    ) -> Result<(), TsdbError> {
-        let hash = self.labels_hash(&entry.labels);
-        let mut ids = self.stopped_ids(hash)?;
-        if ids.contains(&id) {
-            ids.retain(|known| *known != id);
-            self.put_stopped_ids(batch, hash, &ids);
-        }
-        Ok(())
-    }
 }

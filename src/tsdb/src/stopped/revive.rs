@@ -7,11 +7,9 @@ use model::Labels;
 use parking_lot::RwLockReadGuard;
 use roaring::RoaringBitmap;
 use storage::AppendError;
-use twox_hash::XxHash3_128;
 
 use super::Segment;
 use crate::catalog::{SeriesEntry, StoppedSeries};
-use crate::commit::decode_series;
 use crate::db::Engine;
 use crate::error::TsdbError;
 use crate::keys;
@@ -23,7 +21,7 @@ impl StoppedSeries for Engine {
     }
 
     fn is_any(&self) -> bool {
-        !self.stopped.ids.read().is_empty()
+        self.stopped.contains_any()
     }
 
     fn find(&self, labels: &Labels) -> Result<Option<(u32, SeriesEntry)>, AppendError> {
@@ -39,36 +37,6 @@ impl StoppedSeries for Engine {
 }
 
 impl Engine {
-    fn find_stopped(&self, labels: &Labels) -> Result<Option<(u32, SeriesEntry)>, TsdbError> {
-        for id in self.stopped_ids(self.labels_hash(labels))? {
-            let Some(row) = self.kv.get(kv::Family::Series, &keys::series(id))? else {
-                continue;
-            };
-            let entry = decode_series(&row)?;
-            if entry.labels == *labels {
-                return Ok(Some((id, entry)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Ids of stopped series whose labels have a hash. Nearly always none, as a filter in memory
-    /// knows, or one.
-    pub(super) fn stopped_ids(&self, hash: u128) -> Result<Vec<u32>, TsdbError> {
-        let row = self.kv.get(kv::Family::Stopped, &keys::stopped(hash))?;
-        let row = row.unwrap_or_default();
-        let (ids, rest) = row.as_chunks();
-        if !rest.is_empty() {
-            return Err(TsdbError::corrupt("hash of labels", "an id is cut off"));
-        }
-        Ok(ids.iter().map(|id| u32::from_be_bytes(*id)).collect())
-    }
-
-    pub(super) fn labels_hash(&self, labels: &Labels) -> u128 {
-        let seed = *self.stopped.seed.read();
-        XxHash3_128::oneshot_with_seed(seed, labels.as_packed().as_bytes())
-    }
-
     /// Learns which series stopped before the engine was opened. What is damaged is logged and
     /// left out: its series are read as if they were active.
     pub(crate) fn restore_stopped(&self) -> Result<(), TsdbError> {
@@ -102,6 +70,9 @@ impl Engine {
         self.stopped.next_segment.store(next, Ordering::Relaxed);
         let segments = segments.into_iter().map(Arc::new).collect();
         self.index.write().set_segments(segments);
+        if self.kv.lacks_files() && self.stopped.contains_any() {
+            self.rebuild_hashes(&self.stopped.hashes.lock())?;
+        }
         Ok(())
     }
 
@@ -118,10 +89,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes stopped series known again, since the log has samples of theirs.
+    /// Makes stopped series known again, since the log has samples of theirs. Those of a series whose
+    /// row is damaged are lost, as what it has in chunks is.
     pub(crate) fn revive(&self, ids: &RoaringBitmap) -> Result<(), TsdbError> {
         let mut series = Vec::new();
-        self.stored_series(ids, |id, entry| series.push((id, entry)))?;
+        match self.stored_series(ids, |id, entry| series.push((id, entry))) {
+            Err(error) if error.is_damage() => {
+                series.clear();
+                for id in ids {
+                    let only = RoaringBitmap::from_iter([id]);
+                    match self.stored_series(&only, |id, entry| series.push((id, entry))) {
+                        Err(error) if error.is_damage() => {
+                            log_damage(&error, "samples of an unreadable series are lost");
+                        }
+                        read => read?,
+                    }
+                }
+            }
+            read => read?,
+        }
         for (id, entry) in &series {
             self.catalog.restore(*id, entry);
         }

@@ -13,7 +13,6 @@ use crate::db::{Engine, UpkeepState};
 use crate::error::TsdbError;
 use crate::head::{IdleSince, SHARDS, shard_of};
 use crate::index::Index;
-use crate::keys;
 use crate::work::Work;
 
 /// A series whose newest sample is older has stopped.
@@ -145,7 +144,6 @@ impl Engine {
                 return outcome.map(|_| ());
             }
         };
-        let stopped = segment.series.clone();
         self.index.write().add_segment(Arc::new(segment));
         for entries in entries.chunks(SERIES_PER_LOCK) {
             let mut index = self.index.write();
@@ -155,7 +153,6 @@ impl Engine {
         }
         {
             let _nobody_arrives = self.stopped.arrivals.write();
-            *self.stopped.ids.write() |= stopped;
             self.catalog.remove(&marked);
         }
         self.head.release(&marked);
@@ -178,8 +175,11 @@ impl Engine {
         }
         let mut batch = self.kv.batch();
         let segment = Segment::write(self.next_segment(), &index, &mut batch)?;
+        let turn = self.stopped.hashes.lock();
+        // Before they are written: whoever makes all hashes anew makes theirs as well.
+        *self.stopped.ids.write() |= &segment.series;
         for (hash, ids) in hashes {
-            let mut known = self.stopped_ids(hash)?;
+            let mut known = self.stopped_ids(hash, &turn)?;
             let before = known.len();
             known.extend(ids);
             known.sort_unstable();
@@ -190,15 +190,6 @@ impl Engine {
         }
         self.kv.write(batch)?;
         Ok(Some(segment))
-    }
-
-    pub(super) fn put_stopped_ids(&self, batch: &mut kv::Batch<'_>, hash: u128, ids: &[u32]) {
-        let row: Vec<u8> = ids.iter().flat_map(|id| id.to_be_bytes()).collect();
-        if row.is_empty() {
-            batch.delete(kv::Family::Stopped, &keys::stopped(hash));
-        } else {
-            batch.put(kv::Family::Stopped, &keys::stopped(hash), &row);
-        }
     }
 
     /// A number that no segment has had since the engine was opened.

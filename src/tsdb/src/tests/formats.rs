@@ -4,18 +4,24 @@
 //! is in it as text. [`what_is_written_reads_as_it_was`] makes the folder of the present version:
 //! `FORMAT_FOLDER=$PWD/compat-tests/formats/v3 cargo test -p tsdb what_is_written` keeps it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{FloatHistogram, Histogram, IntegerHistogram, Labels, Matcher, Span, Timestamp};
+use model::{
+    Exemplar, FloatHistogram, Histogram, IntegerHistogram, Labels, Matcher, PromDuration, Span,
+    TimeRange, Timestamp,
+};
 use storage::{
-    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, HistogramSample,
-    Queryable as _, Sample, SelectHints, SeriesKey, StateChange, StateStore as _,
+    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, ExemplarStore,
+    HistogramSample, Maintenance as _, Queryable as _, Sample, SelectHints, SeriesExemplars,
+    SeriesKey, StateChange, StateStore as _,
 };
 
-use super::{Bench, DAY, START_MS, open};
+use super::{Bench, DAY, START_MS, Settings, open};
 use crate::Tsdb;
+use crate::rewrite::Unpaced;
 
 /// A sample as it is sent.
 #[derive(Clone)]
@@ -27,7 +33,9 @@ enum Value {
 /// Writes samples and their text.
 #[derive(Default)]
 struct Script {
-    text: std::collections::BTreeMap<String, String>,
+    /// Lines by series and time.
+    lines: BTreeMap<Labels, BTreeMap<i64, String>>,
+    exemplars: Vec<SeriesExemplars>,
 }
 
 const NAMESPACE: &str = "formats";
@@ -86,20 +94,20 @@ impl Script {
     fn append(&mut self, tsdb: &Tsdb, series: &str, start_ms: i64, points: &[(i64, Value)]) {
         let pairs = [(model::METRIC_NAME, "m"), ("series", series)];
         let labels = Labels::from_pairs(pairs).unwrap();
-        let text = self.text.entry(labels.to_string()).or_default();
+        let lines = self.lines.entry(labels.clone()).or_default();
         let mut request = AppendRequest::default();
         request.push(SeriesKey::Labels(&labels), []);
         for (at, value) in points {
             let timestamp = Timestamp::from_millis(*at);
             match value.clone() {
                 Value::Float(value) => {
-                    text.push_str(&line(*at, value, None, start_ms));
+                    lines.insert(*at, line(*at, value, None, start_ms));
                     request.samples.push(Sample { timestamp, value });
                     request.start_timestamps.push(start_ms);
                 }
                 Value::Histogram(histogram) => {
                     let read = histogram.to_float();
-                    text.push_str(&line(*at, 0.0, Some(&read), start_ms));
+                    lines.insert(*at, line(*at, 0.0, Some(&read), start_ms));
                     request.push_histograms([HistogramSample {
                         timestamp,
                         histogram,
@@ -166,12 +174,65 @@ impl Script {
         }
     }
 
-    fn text(self) -> String {
-        let series = self.text.into_iter();
-        series
-            .map(|(labels, lines)| labels + "\n" + &lines)
-            .collect()
+    /// Samples of a series, the second half of them first.
+    fn late(&mut self, tsdb: &Tsdb, from_ms: i64) {
+        let values: Vec<f64> = (0..12).map(f64::from).collect();
+        self.floats(tsdb, "late", from_ms + 90_000, (0, &values[6..]));
+        self.floats(tsdb, "late", from_ms, (0, &values[..6]));
     }
+
+    fn exemplar(&mut self, tsdb: &Tsdb, at_ms: i64) {
+        let pairs = [(model::METRIC_NAME, "m"), ("series", "whole")];
+        let exemplar = SeriesExemplars {
+            series: Labels::from_pairs(pairs).unwrap(),
+            exemplars: vec![Exemplar {
+                labels: Labels::from_pairs([("trace_id", "fade")]).unwrap(),
+                value: 10.0 / 3.0,
+                timestamp: Timestamp::from_millis(at_ms),
+            }],
+        };
+        tsdb.add(std::slice::from_ref(&exemplar)).unwrap();
+        self.exemplars.push(exemplar);
+    }
+
+    fn delete(&mut self, tsdb: &Tsdb, series: &str, (first_ms, last_ms): (i64, i64)) {
+        let (start, end) = (
+            Timestamp::from_millis(first_ms),
+            Timestamp::from_millis(last_ms),
+        );
+        let matchers = [Matcher::equal("series", series)];
+        tsdb.delete(TimeRange::new(start, end), &matchers).unwrap();
+        let pairs = [(model::METRIC_NAME, "m"), ("series", series)];
+        let lines = self.lines.get_mut(&Labels::from_pairs(pairs).unwrap());
+        lines
+            .unwrap()
+            .retain(|at, _| !(first_ms..=last_ms).contains(at));
+    }
+
+    fn text(self) -> String {
+        let mut text = String::new();
+        for (labels, lines) in self.lines {
+            writeln!(text, "{labels}").unwrap();
+            text.extend(lines.into_values());
+        }
+        for exemplar in self.exemplars {
+            text.push_str(&exemplar_line(&exemplar));
+        }
+        text
+    }
+}
+
+/// One line for each exemplar of a series.
+fn exemplar_line(SeriesExemplars { series, exemplars }: &SeriesExemplars) -> String {
+    let lines = exemplars.iter().map(|exemplar| {
+        let (labels, at) = (&exemplar.labels, exemplar.timestamp);
+        format!(
+            "exemplar of {series}: {labels} {} {:x}\n",
+            at.as_millis(),
+            exemplar.value.to_bits()
+        )
+    });
+    lines.collect()
 }
 
 fn histogram(kind: i32, k: i32) -> Value {
@@ -225,11 +286,11 @@ fn histogram(kind: i32, k: i32) -> Value {
 
 /// Everything that the engine has, as text.
 fn read(tsdb: &Tsdb) -> String {
-    let querier = tsdb.querier(model::TimeRange::ALL).unwrap();
+    let querier = tsdb.querier(TimeRange::ALL).unwrap();
     let matchers = [Matcher::equal(model::METRIC_NAME, "m")];
     let set = querier.select(&matchers, SelectHints::default()).unwrap();
     let mut columns = Columns::default();
-    let mut series = std::collections::BTreeMap::new();
+    let mut series: BTreeMap<Labels, String> = BTreeMap::new();
     for index in 0..set.len() {
         set.read(index, &mut columns).unwrap();
         let mut text = String::new();
@@ -239,33 +300,58 @@ fn read(tsdb: &Tsdb) -> String {
             let (at, value) = (columns.timestamps[at], columns.values[at]);
             text.push_str(&line(at, value, histogram, start_ms));
         }
-        series.insert(set.labels(index).to_string(), text);
+        let before = series.insert(set.labels(index), text);
+        assert_eq!(before, None);
     }
     let mut text = String::new();
     for (labels, lines) in series {
         writeln!(text, "{labels}").unwrap();
         text.push_str(&lines);
     }
+    let exemplars = ExemplarStore::select(tsdb, TimeRange::ALL, &[matchers.to_vec()]);
+    text.extend(exemplars.iter().map(exemplar_line));
     text
 }
 
-/// Fills an engine with sealed chunks of two days, seal records, and commits that are only in the
-/// log, in RocksDB's files and in its log. Returns what it has, as text.
+/// Engines of this test keep exemplars and take samples out of order.
+fn settings() -> Settings {
+    Settings {
+        window: PromDuration::from_secs(3600),
+        max_exemplars: 100,
+        ..Settings::default()
+    }
+}
+
+/// Fills an engine with large chunks of a day and small ones of another, with series that stopped
+/// and returned, seal records, tombstones, exemplars, and commits that are only in the log; in
+/// RocksDB's files and in its log. Returns what it has, as text.
 fn fill(bench: &Bench) -> String {
     let tsdb = &bench.tsdb;
     let mut script = Script::default();
     let first_day = START_MS - 86_400_000;
     script.every_kind(tsdb, first_day, 60);
+    script.floats(tsdb, "stopped", first_day, (0, &[1.0, 2.5]));
+    script.late(tsdb, first_day);
     tsdb.engine().seal_everything().unwrap();
+    tsdb.engine().rewrite_all(&mut Unpaced).unwrap();
+    tsdb.maintain().unwrap();
+    assert_eq!(tsdb.head_stats().series, 0, "all have stopped");
+    script.delete(tsdb, "decimals", (first_day, first_day + 60_000));
+    script.exemplar(tsdb, first_day);
     for family in kv::Family::ALL {
         tsdb.engine().kv.flush(family).unwrap();
     }
     script.every_kind(tsdb, START_MS - 3_600_000, 40);
     let whole: Vec<f64> = (0..140).map(f64::from).collect();
     script.floats(tsdb, "full", START_MS - 3_600_000, (0, &whole));
+    script.late(tsdb, START_MS - 3_600_000);
+    tsdb.engine().seal_everything().unwrap();
+    script.late(tsdb, START_MS - 2_000_000);
     tsdb.maintain().unwrap();
     tsdb.engine().kv.flush(kv::Family::Log).unwrap();
     script.every_kind(tsdb, START_MS - 1_000_000, 20);
+    script.delete(tsdb, "doubles", (START_MS - 1_000_000, START_MS - 900_000));
+    script.exemplar(tsdb, START_MS);
     let change = StateChange::Put {
         key: b"key".to_vec(),
         value: b"value".to_vec(),
@@ -292,7 +378,7 @@ fn is_needed(name: &str) -> bool {
 
 #[test]
 fn what_is_written_reads_as_it_was() {
-    let bench = Bench::new();
+    let bench = Bench::prepared(settings(), |_| ());
     let text = fill(&bench);
     assert_eq!(read(&bench.tsdb), text);
     let Bench {
@@ -320,7 +406,8 @@ fn folders_of_all_versions_open() {
         }
         versions += 1;
         let want = std::fs::read_to_string(version.join("samples.txt")).unwrap();
-        let mut bench = Bench::in_folder(|folder| copy(&version.join("data"), folder, |_| true));
+        let prepare = |folder: &Path| copy(&version.join("data"), folder, |_| true);
+        let mut bench = Bench::prepared(settings(), prepare);
         bench.check_format(&version, &want);
         // Sealed by the present version, then read again; and so after a day.
         for _ in 0..2 {
@@ -329,6 +416,8 @@ fn folders_of_all_versions_open() {
             bench.clock.advance(DAY);
             bench.tsdb.maintain().unwrap();
         }
+        bench.tsdb.clean_tombstones().unwrap();
+        bench.check_format(&version, &want);
     }
     assert!(versions > 0);
 }

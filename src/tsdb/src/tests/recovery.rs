@@ -2,7 +2,7 @@
 
 use model::PromDuration;
 
-use super::{Bench, DAY, START_MS, bits, every_15s, metric};
+use super::{Bench, DAY, START_MS, bits, every_15s, metric, open};
 
 /// Nobody waits for the replay: the next one begins where this one did.
 #[test]
@@ -108,5 +108,73 @@ fn a_clock_that_jumps_ahead_loses_nothing() {
         bench = bench.reopen(clean);
         bench.tsdb.maintain().unwrap();
         assert_eq!(bench.points("a"), bits(&points));
+    }
+}
+
+/// What leads to the id of a stopped series is gone with a file that a repair has put aside, or is
+/// damaged: the series gets its id all the same.
+#[test]
+fn series_return_with_their_ids_whatever_became_of_their_hashes() {
+    for is_repaired in [true, false] {
+        let mut bench = Bench::new();
+        bench.clock.advance(DAY);
+        let points = every_15s(START_MS, 20);
+        bench.append(&metric("a"), &points[..10]).unwrap();
+        bench.append(&metric("b"), &points[..10]).unwrap();
+        for _ in 0..3 {
+            bench.tsdb.maintain().unwrap();
+            bench.clock.advance(PromDuration::from_secs(7200));
+        }
+        assert_eq!(bench.tsdb.head_stats().series, 0);
+        let kv = &bench.tsdb.engine().kv;
+        let mut batch = kv.batch();
+        {
+            let mut hashes = kv.scan(kv::Family::Stopped, None);
+            hashes.seek(&[]);
+            let (hash, _) = hashes.current().unwrap().unwrap();
+            match is_repaired {
+                true => batch.delete(kv::Family::Stopped, hash),
+                false => batch.put(kv::Family::Stopped, hash, b"cut"),
+            }
+        }
+        kv.write(batch).unwrap();
+        if is_repaired {
+            bench = bench.reopen_without_list_of_files();
+        }
+        bench.append(&metric("a"), &points[10..]).unwrap();
+        bench.append(&metric("b"), &points[10..]).unwrap();
+        for clean in [false, true] {
+            for name in ["a", "b"] {
+                assert_eq!(bench.read(name).len(), 1, "{is_repaired}, {name}, {clean}");
+                assert_eq!(bench.points(name), bits(&points));
+            }
+            bench = bench.reopen(clean);
+        }
+    }
+}
+
+impl Bench {
+    /// Opens again, which needs a repair.
+    fn reopen_without_list_of_files(self) -> Self {
+        let Self {
+            directory,
+            clock,
+            tsdb,
+            settings,
+        } = self;
+        drop(tsdb);
+        for entry in std::fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name().to_string_lossy().starts_with("MANIFEST") {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        let tsdb = open(directory.path(), &clock, settings);
+        Self {
+            directory,
+            clock,
+            tsdb,
+            settings,
+        }
     }
 }

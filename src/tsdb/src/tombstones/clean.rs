@@ -28,7 +28,7 @@ impl Engine {
         // A rewrite that began before the last delete would put deleted samples back.
         let turn = self.cold.turn();
         // Nothing is deleted meanwhile: what is removed below is all that there is.
-        let next_record = self.tombstones.next_record.lock();
+        let mut records = self.tombstones.records.lock();
         let deleted = self.tombstones.load();
         if deleted.is_empty() {
             return Ok(());
@@ -56,12 +56,13 @@ impl Engine {
             }
         }
         let mut batch = self.kv.batch();
-        for number in 0..*next_record {
+        for number in 0..records.next {
             batch.delete(kv::Family::Index, &keys::tombstone(number));
         }
         self.kv.write(batch)?;
+        records.ends.clear();
         self.tombstones.deleted.store(Arc::default());
-        drop(next_record);
+        drop(records);
         self.note_change(TimeRange::ALL);
         let _upkeep = self.upkeep.lock();
         self.remove_empty_series()?;

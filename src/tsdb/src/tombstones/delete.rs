@@ -22,20 +22,21 @@ impl Engine {
         }
         let _work = Work::begin("deleting");
         let (series, _) = self.select_series(matchers, range)?;
-        let mut next_record = self.tombstones.next_record.lock();
+        let mut records = self.tombstones.records.lock();
         let groups = self.group_by_end(range, &series)?;
         if groups.is_empty() {
             return Ok(());
         }
         let mut batch = self.kv.batch();
-        let key = keys::tombstone(*next_record);
+        let number = records.next;
+        let key = keys::tombstone(number);
         batch.put(kv::Family::Index, &key, &encode(&groups)?);
         self.kv.write(batch)?;
-        *next_record += 1;
+        records.note(number, &groups);
         let mut deleted = Deleted::clone(&self.tombstones.load());
         groups.iter().for_each(|group| deleted.insert(group));
         self.tombstones.deleted.store(Arc::new(deleted));
-        drop(next_record);
+        drop(records);
         self.note_change(range);
         Ok(())
     }

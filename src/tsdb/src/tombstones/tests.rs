@@ -249,3 +249,38 @@ fn snapshots_open_as_data_folders() {
     }
     assert_eq!(bench.points("a"), bits(&points[10..]));
 }
+
+#[test]
+fn tombstones_go_with_the_partitions_that_they_are_about() {
+    let mut bench = Bench::with_retention();
+    bench.clock.advance(DAY);
+    let points = every_minute(10);
+    bench.append(&metric("a"), &points).unwrap();
+    delete(&bench, "a", range(START_MS, points[4].0));
+    delete(&bench, "a", range(START_MS, points[6].0));
+    for _ in 0..8 {
+        bench.clock.advance(DAY);
+    }
+    let later_ms = 8 * 86_400_000;
+    let later: Vec<_> = points.iter().map(|(at, v)| (at + later_ms, *v)).collect();
+    bench.append(&metric("a"), &later).unwrap();
+    delete(&bench, "a", range(later[0].0, later[2].0));
+    let stored = |bench: &Bench| {
+        let tombstones = &bench.tsdb.engine().tombstones;
+        let ends = tombstones.records.lock().ends.len();
+        (ends, tombstones.load().of(0).map(|known| known.0.len()))
+    };
+    assert_eq!(stored(&bench), (3, Some(2)));
+    // The old samples are in the head alone: their partition is not known to be gone.
+    bench.tsdb.maintain().unwrap();
+    bench.tsdb.engine().seal_everything().unwrap();
+    bench.tsdb.maintain().unwrap();
+    for close in [false, true, false] {
+        assert_eq!(stored(&bench), (1, Some(1)));
+        assert_eq!(bench.points("a"), bits(&later[3..]));
+        bench = bench.reopen(close);
+    }
+    bench.tsdb.clean_tombstones().unwrap();
+    assert_eq!(stored(&bench), (0, None));
+    assert_eq!(bench.points("a"), bits(&later[3..]));
+}

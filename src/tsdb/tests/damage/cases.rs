@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::folder::{self, Read, Truth};
-use crate::log_lines;
+use crate::truth::{Read, Truth, append_later, check_later};
+use crate::{folder, log_lines};
 
 const CASES: u64 = 20;
 
@@ -93,7 +93,8 @@ impl Damage {
 fn damage_is_reported_and_never_served() {
     let (cases, seed) = (number("DAMAGE_CASES", CASES), number("DAMAGE_SEED", 7));
     let whole = tempfile::tempdir().unwrap();
-    let truth = Truth::write(whole.path());
+    let truth = folder::write(whole.path());
+    undamaged(&truth, whole.path());
     let mut outcome = Outcome::default();
     let first = number("DAMAGE_FIRST", 0);
     for case in first..first + cases {
@@ -124,13 +125,20 @@ fn run(truth: &Truth, (folder, damaged): (&Path, &str), what: &str, outcome: &mu
             return;
         }
     };
-    let Read { missing, errors } = truth.read(&tsdb, what);
+    let Read {
+        missing,
+        undeleted,
+        errors,
+    } = truth.read(&tsdb, what);
     let lines = log_lines::take();
     assert!(
-        missing == 0 || !lines.is_empty(),
-        "{what}: {missing} samples are missing, and no line says so"
+        missing + undeleted == 0 || !lines.is_empty(),
+        "{what}: {missing} samples are missing, {undeleted} are back, and no line says so"
     );
-    match (missing, errors.as_slice()) {
+    if std::env::var_os("DAMAGE_SHOW").is_some() {
+        println!("{what}: {missing} missing, {undeleted} back, {errors:?}; {lines:?}");
+    }
+    match (missing + undeleted, errors.as_slice()) {
         (0, []) => outcome.complete += 1,
         (_, []) => outcome.with_losses += 1,
         (_, errors) => {
@@ -140,17 +148,30 @@ fn run(truth: &Truth, (folder, damaged): (&Path, &str), what: &str, outcome: &mu
         }
     }
     // It goes on: new samples are taken, and are there after a kill and a clean stop.
-    let later = truth.append_later(&tsdb, what);
+    append_later(&tsdb, what);
     drop(tsdb);
     for _ in 0..2 {
-        let tsdb = folder::open(folder).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let tsdb =
+            folder::open(folder).unwrap_or_else(|error| panic!("{what}: {}", base::report(&error)));
         let again = truth.read(&tsdb, what);
         assert!(
             again.missing <= missing || !errors.is_empty(),
             "{what}: {again:?}"
         );
-        later.check(&tsdb, damaged, what);
+        check_later(&tsdb, damaged, what);
         tsdb.close()
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
+            .unwrap_or_else(|error| panic!("{what}: {}", base::report(&error)));
     }
+}
+
+/// What the cases begin with is whole, and says nothing.
+fn undamaged(truth: &Truth, folder: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    folder::copy(folder, copy.path());
+    log_lines::take();
+    let tsdb = folder::open(copy.path()).unwrap();
+    let read = truth.read(&tsdb, "undamaged");
+    assert_eq!((read.missing, read.undeleted), (0, 0), "{read:?}");
+    assert!(read.errors.is_empty(), "{read:?}");
+    assert_eq!(log_lines::take(), Vec::<String>::new());
 }

@@ -1,53 +1,54 @@
 //! A folder with everything that the engine stores, and what must be in it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use base::ManualClock;
 use base::metrics::Registry;
-use model::{Labels, Matcher, TimeRange, Timestamp};
-use storage::{
-    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, Queryable as _, Sample,
-    SelectHints, SeriesKey,
-};
+use model::{Matcher, PromDuration, TimeRange, Timestamp};
+use storage::{ExemplarStore as _, Maintenance as _, StateChange, StateStore as _};
 use tsdb::{Background, KvOptions, Tsdb, TsdbError, TsdbOptions, WalSync};
 
+use crate::samples::{Sent, exemplar, labels};
+use crate::truth::Truth;
+
 /// Noon of some day.
-const NOW_MS: i64 = 1_700_000_000_000 / 86_400_000 * 86_400_000 + 43_200_000;
+pub(crate) const NOW_MS: i64 = 1_700_000_000_000 / 86_400_000 * 86_400_000 + 43_200_000;
 const DAY_MS: i64 = 86_400_000;
-const SERIES: i32 = 300;
+const PART_MS: i64 = 7_200_000;
+const REQUEST_MS: i64 = 600_000;
+/// Series that are sent every day.
+const SERIES: i32 = 120;
+/// Series of the first day only: they stop and stay away.
+pub(crate) const STOPPED: std::ops::Range<i32> = 200..230;
+/// Where the owner of small state keeps it.
+pub(crate) const NAMESPACE: &str = "damage";
+pub(crate) const STATE_KEYS: u32 = 40;
 
-/// Every sample by series and time.
-pub(crate) struct Truth {
-    series: BTreeMap<Labels, BTreeMap<i64, u64>>,
-}
-
-/// What reading found.
-#[derive(Debug, Default)]
-pub(crate) struct Read {
-    /// Samples of series that could be read.
-    pub(crate) missing: usize,
-    /// Of series that could not be read.
-    pub(crate) errors: Vec<String>,
-}
-
-/// Samples that were added to a damaged folder.
-pub(crate) struct Later {
-    series: Vec<Labels>,
-}
-
-pub(crate) fn open(folder: &Path) -> Result<Tsdb, TsdbError> {
-    let options = TsdbOptions {
+fn options(folder: &Path) -> TsdbOptions {
+    TsdbOptions {
         background: Background::Manual,
+        out_of_order_window: PromDuration::from_millis(DAY_MS),
+        max_exemplars: 500,
         kv: KvOptions {
             wal_sync: WalSync::Os,
             ..KvOptions::default()
         },
         ..TsdbOptions::new(folder.to_owned())
-    };
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW_MS)));
-    Tsdb::open(options, clock, &Registry::new())
+    }
+}
+
+fn open_at(folder: &Path, clock: &Arc<ManualClock>) -> Result<Tsdb, TsdbError> {
+    let clock: Arc<ManualClock> = Arc::clone(clock);
+    Tsdb::open(options(folder), clock, &Registry::new())
+}
+
+fn noon() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_millis(NOW_MS)))
+}
+
+pub(crate) fn open(folder: &Path) -> Result<Tsdb, TsdbError> {
+    open_at(folder, &noon())
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -59,168 +60,112 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn labels(series: i32) -> Labels {
-    let (name, number) = (format!("m{}", series % 7), series.to_string());
-    let filler = format!(
-        "{:x}",
-        u64::from(series.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    );
-    let pairs = [
-        (model::METRIC_NAME, name.as_str()),
-        ("filler", filler.as_str()),
-        ("series", number.as_str()),
+/// What happens to a folder between two days.
+#[derive(Clone, Copy)]
+enum Event {
+    /// All chunks become large ones.
+    Rewrite,
+    /// Hours without samples: series stop, and get into a segment.
+    Silence,
+    /// Samples are deleted and removed.
+    DeleteAndClean,
+    /// Samples are deleted, in files.
+    Delete,
+}
+
+/// Four days, clean stops and kills between them, so that chunks, seals and commits lie in files of
+/// several ages and in the log.
+pub(crate) fn write(folder: &Path) -> Truth {
+    let mut truth = Truth::default();
+    let days: [&[Event]; 4] = [
+        &[Event::Rewrite],
+        &[Event::Silence, Event::DeleteAndClean],
+        &[Event::Delete, Event::Silence],
+        &[],
     ];
-    Labels::from_pairs(pairs).unwrap()
-}
-
-fn value(series: i32, at: i64) -> f64 {
-    let mixed = (at ^ i64::from(series))
-        .unsigned_abs()
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let short = f64::from(u32::try_from(mixed >> 40).unwrap());
-    if series % 3 == 0 {
-        short.sqrt()
-    } else {
-        short / 100.0
-    }
-}
-
-fn append(tsdb: &Tsdb, series: &[Labels], points: &[Vec<(i64, f64)>]) -> Result<(), String> {
-    let mut request = AppendRequest::default();
-    for (labels, points) in series.iter().zip(points) {
-        let samples = points.iter().map(|(at, value)| Sample {
-            timestamp: Timestamp::from_millis(*at),
-            value: *value,
-        });
-        request.push(SeriesKey::Labels(labels), samples);
-    }
-    let pending = tsdb.append(&request, AppendPolicy::RollBack, Durability::Acknowledged);
-    let outcome = pending.and_then(storage::PendingAppend::wait_blocking);
-    outcome.map(|_| ()).map_err(|error| base::report(&error))
-}
-
-impl Truth {
-    /// Three days, clean stops and kills between them, so that chunks, seals and commits lie in
-    /// files of several ages and in the log.
-    pub(crate) fn write(folder: &Path) -> Self {
-        let mut truth = Self {
-            series: BTreeMap::new(),
-        };
-        for day in 0..3 {
-            for part in 0..3 {
-                let tsdb = open(folder).unwrap();
-                let from_ms = NOW_MS - (3 - day) * DAY_MS + part * 7_200_000;
-                for request in 0..6 {
-                    truth.fill(&tsdb, from_ms + request * 600_000, (day, request));
-                }
-                match part {
-                    0 => tsdb.close().unwrap(),
-                    1 => tsdb.maintain().unwrap(),
-                    _ => {}
-                }
+    for (day, events) in (0..).zip(days) {
+        for part in 0..3 {
+            let tsdb = open(folder).unwrap();
+            let from_ms = NOW_MS - (4 - day) * DAY_MS + part * PART_MS;
+            fill(&mut truth, &tsdb, from_ms, day);
+            match part {
+                0 => tsdb.close().unwrap(),
+                1 => tsdb.maintain().unwrap(),
+                _ => {}
             }
         }
-        truth
+        for event in events {
+            happen(&mut truth, folder, *event);
+        }
     }
+    // In the log alone.
+    let tsdb = open(folder).unwrap();
+    delete(&mut truth, &tsdb, (3, 20));
+    truth
+}
 
-    fn fill(&mut self, tsdb: &Tsdb, from_ms: i64, (day, request): (i64, i64)) {
+fn fill(truth: &mut Truth, tsdb: &Tsdb, from_ms: i64, day: i64) {
+    for request in 0..6 {
         let first = if request % 2 == 0 { 0 } else { SERIES / 2 };
         // Some series are new each day.
-        let extra = i32::try_from(day).unwrap() * 20;
-        let numbers: Vec<i32> = (first..SERIES + extra).collect();
-        let all: Vec<Labels> = numbers.iter().map(|series| labels(*series)).collect();
-        let points: Vec<Vec<(i64, f64)>> = numbers
-            .iter()
-            .map(|series| {
-                let times = (0..40).map(|k| from_ms + k * 15_000 + i64::from(*series % 5));
-                times.map(|at| (at, value(*series, at))).collect()
-            })
-            .collect();
-        append(tsdb, &all, &points).unwrap();
-        for (labels, points) in all.into_iter().zip(points) {
-            let known = self.series.entry(labels).or_default();
-            known.extend(points.iter().map(|(at, value)| (*at, value.to_bits())));
+        let numbers = first..SERIES + i32::try_from(day).unwrap() * 8;
+        let numbers = numbers.chain(if day == 0 { STOPPED } else { 0..0 });
+        let sent = Sent::new(numbers, from_ms + request * REQUEST_MS);
+        for part in sent.in_order_of_arrival() {
+            part.append(tsdb).unwrap();
         }
+        truth.add(&sent);
     }
+    let exemplars: Vec<_> = (0..10).map(|series| exemplar(series, from_ms)).collect();
+    tsdb.add(&exemplars).unwrap();
+    truth.exemplars.extend(exemplars);
+    let changes: Vec<StateChange> = (0..STATE_KEYS)
+        .map(|key| StateChange::Put {
+            key: key.to_be_bytes().to_vec(),
+            value: format!("value of {key}").into_bytes(),
+        })
+        .collect();
+    tsdb.apply(NAMESPACE, &changes).unwrap();
+}
 
-    /// Compares all that the engine gives back. What is there was written, and is there once.
-    pub(crate) fn read(&self, tsdb: &Tsdb, what: &str) -> Read {
-        let querier = tsdb.querier(TimeRange::ALL).unwrap();
-        let matchers = [Matcher::new(model::MatchOp::Regex, model::METRIC_NAME, "m.*").unwrap()];
-        let set = querier.select(&matchers, SelectHints::default()).unwrap();
-        let mut columns = Columns::default();
-        let mut read = Read::default();
-        let mut found = 0;
-        for index in 0..set.len() {
-            let labels = set.labels(index);
-            let known = &self.series.get(&labels);
-            let known = known.unwrap_or_else(|| panic!("{what}: {labels} was never written"));
-            if let Err(error) = set.read(index, &mut columns) {
-                read.errors.push(base::report(&error));
-                found += known.len();
-                continue;
+fn happen(truth: &mut Truth, folder: &Path, event: Event) {
+    let clock = noon();
+    let tsdb = open_at(folder, &clock).unwrap();
+    match event {
+        Event::Rewrite => tsdb.compact().unwrap(),
+        Event::Silence => {
+            for _ in 0..3 {
+                tsdb.maintain().unwrap();
+                clock.advance(PromDuration::from_secs(2 * 3600));
             }
-            let mut before = i64::MIN;
-            for (at, value) in columns.timestamps.iter().zip(&columns.values) {
-                assert!(*at > before, "{what}: {labels} has {at} behind {before}");
-                let bits = known.get(at).copied();
-                assert_eq!(bits, Some(value.to_bits()), "{what}: {labels} at {at}");
-                before = *at;
-            }
-            found += columns.len();
+            assert_eq!(tsdb.head_stats().series, 0, "all series stop");
         }
-        let all: usize = self.series.values().map(BTreeMap::len).sum();
-        read.missing = all - found;
-        read
-    }
-
-    /// Adds samples to known and new series.
-    #[expect(clippy::unused_self, reason = "it belongs to what was written before")]
-    pub(crate) fn append_later(&self, tsdb: &Tsdb, what: &str) -> Later {
-        let name = |name: &str, number: i32| {
-            let number = number.to_string();
-            Labels::from_pairs([(model::METRIC_NAME, name), ("number", number.as_str())]).unwrap()
-        };
-        let series: Vec<Labels> = (0..50).map(|number| name("later", number)).collect();
-        let points: Vec<Vec<(i64, f64)>> = (0..50)
-            .map(|number| {
-                vec![
-                    (NOW_MS - 1000, value(number, 0)),
-                    (NOW_MS, value(number, 1)),
-                ]
-            })
-            .collect();
-        append(tsdb, &series, &points).unwrap_or_else(|error| panic!("{what}: {error}"));
-        Later { series }
+        Event::DeleteAndClean => {
+            delete(truth, &tsdb, (0, 10));
+            tsdb.clean_tombstones().unwrap();
+        }
+        Event::Delete => {
+            delete(truth, &tsdb, (1, 15));
+            tsdb.close().unwrap();
+        }
     }
 }
 
-impl Later {
-    pub(crate) fn check(&self, tsdb: &Tsdb, file: &str, what: &str) {
-        let querier = tsdb.querier(TimeRange::ALL).unwrap();
-        let matchers = [Matcher::equal(model::METRIC_NAME, "later")];
-        let set = querier.select(&matchers, SelectHints::default()).unwrap();
-        assert_eq!(set.len(), self.series.len(), "{what}");
-        let mut columns = Columns::default();
-        for index in 0..set.len() {
-            let labels = set.labels(index);
-            let number: i32 = labels.get("number").unwrap().parse().unwrap();
-            if let Err(error) = set.read(index, &mut columns) {
-                // Its neighbours in the store are damaged, or what leads to them.
-                let error = base::report(&error);
-                assert!(error.contains(file), "{what}: {error}");
-                continue;
-            }
-            assert_eq!(
-                columns.timestamps,
-                [NOW_MS - 1000, NOW_MS],
-                "{what}: {labels}"
-            );
-            assert_eq!(
-                columns.values,
-                [value(number, 0), value(number, 1)],
-                "{what}: {labels}"
-            );
-        }
+/// Deletes a part of a day of some series.
+fn delete(truth: &mut Truth, tsdb: &Tsdb, (day, tens): (i64, i32)) {
+    let from_ms = NOW_MS - (4 - day) * DAY_MS + 300_000;
+    let range = TimeRange::new(
+        Timestamp::from_millis(from_ms),
+        Timestamp::from_millis(from_ms + PART_MS),
+    );
+    let numbers = format!("{}|{tens}.?", tens / 2);
+    let matchers = [
+        Matcher::new(model::MatchOp::Regex, model::METRIC_NAME, "m.*").unwrap(),
+        Matcher::new(model::MatchOp::Regex, "series", &numbers).unwrap(),
+    ];
+    tsdb.delete(range, &matchers).unwrap();
+    let is_deleted = |number: i32| matchers[1].matches(&number.to_string());
+    for number in (0..STOPPED.end).filter(|number| is_deleted(*number)) {
+        truth.delete(&labels(number), range);
     }
 }

@@ -10,3 +10,7 @@ mod cases;
 mod folder;
 #[cfg(test)]
 mod log_lines;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod truth;
