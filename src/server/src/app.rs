@@ -221,6 +221,8 @@ impl App {
             background: Background::Every(UPKEEP_INTERVAL.min(max_chunk_age.to_std() / 4)),
             retention: limits.time,
             max_bytes: limits.max_bytes,
+            disk_basis_points: limits.disk_basis_points,
+            disk_bytes: host::file_system_bytes,
             out_of_order_window: self
                 .reloader
                 .loaded()

@@ -1,14 +1,11 @@
 //! How much is kept: flags and the configuration file together. Source: upstream `cmd/prometheus`,
 //! where the file takes precedence, and 15 days hold if nobody limits anything.
 
-use std::path::PathBuf;
-
 use config::StorageConfig;
 use model::PromDuration;
 use tsdb::RetentionLimits;
 
 use crate::flags::Options;
-use crate::host;
 
 /// What is kept when nobody says otherwise.
 const DEFAULT_TIME: PromDuration = PromDuration::from_secs(15 * 24 * 3600);
@@ -18,8 +15,6 @@ const DEFAULT_TIME: PromDuration = PromDuration::from_secs(15 * 24 * 3600);
 pub(crate) struct RetentionFlags {
     time: Option<PromDuration>,
     max_bytes: u64,
-    /// On the file system that a percentage is of.
-    storage_path: PathBuf,
 }
 
 impl RetentionFlags {
@@ -27,43 +22,33 @@ impl RetentionFlags {
         Self {
             time: options.retention,
             max_bytes: options.retention_size,
-            storage_path: options.storage_path.clone(),
         }
     }
 
-    /// What holds under a configuration. A percentage is of the file system's size at this moment.
+    /// What holds under a configuration.
     pub(crate) fn limits(&self, config: &StorageConfig) -> RetentionLimits {
-        let disk_bytes = || host::file_system_bytes(&self.storage_path);
-        self.limits_on(config, disk_bytes)
-    }
-
-    fn limits_on(
-        &self,
-        config: &StorageConfig,
-        disk_bytes: impl Fn() -> Option<u64>,
-    ) -> RetentionLimits {
         let time = config.retention_time.or(self.time);
         let time = time.filter(|time| *time > PromDuration::ZERO);
         let bytes = config.retention_size_bytes.unwrap_or(self.max_bytes);
-        let part = config
-            .retention_basis_points
-            .filter(|points| *points > 0)
-            .and_then(|points| Some(disk_bytes()? / 10_000 * u64::from(points)));
-        let max_bytes = part.or(Some(bytes)).filter(|bytes| *bytes > 0);
-        let unlimited = time.is_none() && max_bytes.is_none();
+        let max_bytes = Some(bytes).filter(|bytes| *bytes > 0);
+        let disk_basis_points = config.retention_basis_points.filter(|points| *points > 0);
+        let unlimited = time.is_none() && max_bytes.is_none() && disk_basis_points.is_none();
         RetentionLimits {
             time: if unlimited { Some(DEFAULT_TIME) } else { time },
             max_bytes,
+            disk_basis_points,
         }
     }
 }
 
-/// The limits as the status page has them, such as `15d or 10GiB`.
+/// The limits as the status page has them, such as `15d or 10GiB or 80%`.
 pub(crate) fn describe(limits: &RetentionLimits) -> String {
     let time = limits.time.map(|time| time.to_string());
     let bytes = limits.max_bytes.map(binary_size);
-    let parts: Vec<String> = time.into_iter().chain(bytes).collect();
-    parts.join(" or ")
+    let part = limits.disk_basis_points;
+    let part = part.map(|points| format!("{}%", f64::from(points) / 100.0));
+    let parts = time.into_iter().chain(bytes).chain(part);
+    parts.collect::<Vec<String>>().join(" or ")
 }
 
 /// A size in the largest binary units that leave nothing over, such as `1GiB512MiB`.
@@ -90,7 +75,11 @@ mod tests {
     #[test]
     fn the_file_takes_precedence_and_something_always_limits() {
         let days = |count: i64| PromDuration::from_secs(count * 24 * 3600);
-        let limits = |time, max_bytes| RetentionLimits { time, max_bytes };
+        let limits = |time, max_bytes| RetentionLimits {
+            time,
+            max_bytes,
+            disk_basis_points: None,
+        };
         let none = (None, None, None);
         for ((time, max_bytes), (file_time, file_size, percent), want) in [
             ((None, 0), none, limits(Some(days(15)), None)),
@@ -115,34 +104,41 @@ mod tests {
             (
                 (None, 512),
                 (None, Some(7), Some(5000)),
-                limits(None, Some(5000)),
+                RetentionLimits {
+                    disk_basis_points: Some(5000),
+                    ..limits(None, Some(7))
+                },
             ),
             ((None, 512), (None, None, Some(0)), limits(None, Some(512))),
         ] {
-            let flags = RetentionFlags {
-                time,
-                max_bytes,
-                storage_path: PathBuf::new(),
-            };
+            let flags = RetentionFlags { time, max_bytes };
             let config = StorageConfig {
                 retention_time: file_time,
                 retention_size_bytes: file_size,
                 retention_basis_points: percent,
                 ..StorageConfig::default()
             };
-            let got = flags.limits_on(&config, || Some(10_000));
+            let got = flags.limits(&config);
             assert_eq!(got, want, "{flags:?} {config:?}");
         }
     }
 
     #[test]
     fn limits_are_described_as_upstream_does() {
-        for (time, max_bytes, want) in [
-            (Some(PromDuration::from_secs(15 * 24 * 3600)), None, "15d"),
-            (None, Some(10 << 30), "10GiB"),
-            (Some(DAY), Some((1 << 30) + (512 << 20)), "1d or 1GiB512MiB"),
+        let days = PromDuration::from_secs(15 * 24 * 3600);
+        let mixed = Some((1 << 30) + (512 << 20));
+        for (time, max_bytes, disk_basis_points, want) in [
+            (Some(days), None, None, "15d"),
+            (None, Some(10 << 30), None, "10GiB"),
+            (Some(DAY), mixed, None, "1d or 1GiB512MiB"),
+            (Some(DAY), mixed, Some(8050), "1d or 1GiB512MiB or 80.5%"),
         ] {
-            assert_eq!(describe(&RetentionLimits { time, max_bytes }), want);
+            let limits = RetentionLimits {
+                time,
+                max_bytes,
+                disk_basis_points,
+            };
+            assert_eq!(describe(&limits), want);
         }
     }
 }

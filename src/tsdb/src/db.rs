@@ -155,6 +155,7 @@ impl Tsdb {
                 RetentionLimits {
                     time: options.retention,
                     max_bytes: options.max_bytes,
+                    disk_basis_points: options.disk_basis_points,
                 },
                 registry,
             ),

@@ -1,6 +1,6 @@
 //! What the caller decides about the engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kv::KvOptions;
@@ -24,6 +24,10 @@ pub struct TsdbOptions {
     pub retention: Option<PromDuration>,
     /// Most bytes on disk, see [`crate::RetentionLimits`]; `None` for no limit.
     pub max_bytes: Option<u64>,
+    /// Most of the disk, see [`crate::RetentionLimits`]; `None` for no limit.
+    pub disk_basis_points: Option<u16>,
+    /// Tells the size of the disk that a path is on, in bytes; `None` where it is not known.
+    pub disk_bytes: fn(&Path) -> Option<u64>,
     /// How far behind the newest sample a sample may be; zero refuses all that is out of order.
     pub out_of_order_window: PromDuration,
     /// How many exemplars are kept.
@@ -47,6 +51,8 @@ impl TsdbOptions {
             path,
             retention: Some(PromDuration::from_secs(15 * 24 * 3600)),
             max_bytes: None,
+            disk_basis_points: None,
+            disk_bytes: |_| None,
             out_of_order_window: PromDuration::ZERO,
             max_exemplars: 0,
             max_chunk_age: PromDuration::from_secs(30 * 60),

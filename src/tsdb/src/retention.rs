@@ -57,7 +57,8 @@ impl Engine {
             self.retention.partition_bytes.set(partitions as f64);
             self.retention.log_bytes.set(log_bytes as f64);
         }
-        let Some(max_bytes) = self.retention.max_bytes() else {
+        let disk_bytes = || (self.options.disk_bytes)(&self.options.path);
+        let Some(max_bytes) = self.retention.max_bytes(disk_bytes) else {
             return Vec::new();
         };
         let others = [

@@ -371,6 +371,7 @@ fn the_oldest_days_go_until_the_rest_fits() {
         let limits = RetentionLimits {
             time: None,
             max_bytes,
+            disk_basis_points: None,
         };
         bench.tsdb.set_retention(limits);
         bench.tsdb.maintain().unwrap();
