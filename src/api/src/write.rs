@@ -8,13 +8,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base::ErrorKind;
 use base::metrics::Counter;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use parking_lot::Mutex;
 use remote::{DecodeError, WriteDecoder};
 use storage::{AppendError, AppendPolicy, Durability, PendingAppend, SeriesExemplars};
 
-use crate::body::{BodyError, read_limited};
+use crate::body::{BodyError, BodyPool, RequestBody};
 use crate::envelope::text_error;
 use crate::parts::{Parts, Storage, WriteReceiver};
 
@@ -26,6 +25,7 @@ pub(crate) struct Writer {
     parts: Parts,
     /// Decoders that are not in use; each keeps its memory.
     decoders: Mutex<Vec<WriteDecoder>>,
+    bodies: Arc<BodyPool>,
     invalid_labels: Counter,
 }
 
@@ -45,6 +45,7 @@ impl Writer {
         Self {
             parts: parts.clone(),
             decoders: Mutex::default(),
+            bodies: Arc::default(),
             invalid_labels,
         }
     }
@@ -66,6 +67,7 @@ impl Writer {
             Ok(_) if storage.exemplars.is_enabled() => decoder.exemplars(),
             _ => Ok(Vec::new()),
         };
+        decoder.release_excess();
         self.decoders.lock().push(decoder);
         Ok(Accepted {
             pending: pending?,
@@ -89,14 +91,14 @@ impl Writer {
     }
 
     /// Takes a request to its end.
-    async fn store(self: Arc<Self>, body: Bytes) -> Response {
+    async fn store(self: Arc<Self>, body: RequestBody) -> Response {
         let storage = match self.parts.storage.get() {
             Ok(storage) => storage,
             Err(error) => return text_error(StatusCode::INTERNAL_SERVER_ERROR, error),
         };
         let writer = Arc::clone(&self);
         let (work_storage, exemplar_store) = (Arc::clone(&storage), storage);
-        let work = move || writer.append(&body, &work_storage);
+        let work = move || writer.append(body.bytes(), &work_storage);
         let Accepted { pending, exemplars } = match self.parts.ingest_pool.run(work).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(WriteError::Decode(error))) => {
@@ -170,7 +172,7 @@ pub(crate) async fn write(
     if let Err(error) = remote::check_media(content_type, header(header::CONTENT_ENCODING)) {
         return text_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
-    match read_limited(body, remote::MAX_BODY_BYTES).await {
+    match writer.bodies.read(body, remote::MAX_BODY_BYTES).await {
         Ok(body) => writer.store(body).await,
         Err(BodyError::TooLarge) => text_error(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -17,7 +17,7 @@ use crate::labels::{LABEL_TAG, check_label, parse_labels, skip_plain_labels};
 use crate::metadata::{METADATA_FIELD, MetadataEntries, read_metadata};
 use crate::wire::{Reader, Tag, WireError, WireType, push_varint};
 
-/// A decoder whose message is larger than this gives its memory back before the next request.
+/// A decoder whose message is larger than this gives its memory back.
 const KEEP_BYTES: usize = 4 << 20;
 
 /// Memory that the native histograms of a request may take: several times of what senders get into
@@ -119,6 +119,13 @@ impl WriteDecoder {
         MetadataEntries::of(self.message.get(..self.message_bytes).unwrap_or_default())
     }
 
+    /// Gives back the memory of an unusually large request; call it when a request is done with.
+    pub fn release_excess(&mut self) {
+        if self.message.capacity() > KEEP_BYTES {
+            *self = Self::default();
+        }
+    }
+
     fn decompress(&mut self, body: &[u8]) -> Result<(), DecodeError> {
         if body.is_empty() {
             return Err(DecodeError::CorruptSnappy);
@@ -126,9 +133,6 @@ impl WriteDecoder {
         let length = snap::raw::decompress_len(body).map_err(|_| DecodeError::CorruptSnappy)?;
         if length > MAX_BODY_BYTES {
             return Err(DecodeError::TooLarge);
-        }
-        if self.message.capacity() > KEEP_BYTES && length <= KEEP_BYTES {
-            *self = Self::default();
         }
         self.message.resize(length, 0);
         let written = snap::raw::Decoder::new()
