@@ -14,9 +14,9 @@ use model::{
     TimeRange, Timestamp,
 };
 use storage::{
-    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, ExemplarStore,
-    HistogramSample, Maintenance as _, Queryable as _, Sample, SelectHints, SeriesExemplars,
-    SeriesKey, StateChange, StateStore as _,
+    AppendPolicy, AppendRequest, Appender as _, Columns, Durability, ExemplarStore, FamilyMetadata,
+    HistogramSample, Maintenance as _, MetadataEntry, MetadataStore as _, MetricKind,
+    Queryable as _, Sample, SelectHints, SeriesExemplars, SeriesKey, StateChange, StateStore as _,
 };
 
 use super::{Bench, DAY, START_MS, Settings, open};
@@ -36,6 +36,7 @@ struct Script {
     /// Lines by series and time.
     lines: BTreeMap<Labels, BTreeMap<i64, String>>,
     exemplars: Vec<SeriesExemplars>,
+    metadata: Vec<FamilyMetadata>,
 }
 
 const NAMESPACE: &str = "formats";
@@ -195,6 +196,17 @@ impl Script {
         self.exemplars.push(exemplar);
     }
 
+    fn metadata(&mut self, tsdb: &Tsdb, help: &str) {
+        let entry = MetadataEntry {
+            family: "m",
+            kind: MetricKind::Gauge,
+            help,
+            unit: "bytes",
+        };
+        tsdb.put_metadata(&mut std::iter::once(entry)).unwrap();
+        self.metadata = vec![entry.to_metadata()];
+    }
+
     fn delete(&mut self, tsdb: &Tsdb, series: &str, (first_ms, last_ms): (i64, i64)) {
         let (start, end) = (
             Timestamp::from_millis(first_ms),
@@ -218,6 +230,7 @@ impl Script {
         for exemplar in self.exemplars {
             text.push_str(&exemplar_line(&exemplar));
         }
+        text.extend(self.metadata.iter().map(metadata_line));
         text
     }
 }
@@ -233,6 +246,10 @@ fn exemplar_line(SeriesExemplars { series, exemplars }: &SeriesExemplars) -> Str
         )
     });
     lines.collect()
+}
+
+fn metadata_line(metadata: &FamilyMetadata) -> String {
+    format!("metadata: {metadata:?}\n")
 }
 
 fn histogram(kind: i32, k: i32) -> Value {
@@ -310,6 +327,7 @@ fn read(tsdb: &Tsdb) -> String {
     }
     let exemplars = ExemplarStore::select(tsdb, TimeRange::ALL, &[matchers.to_vec()]);
     text.extend(exemplars.iter().map(exemplar_line));
+    text.extend(tsdb.metadata(None).iter().map(metadata_line));
     text
 }
 
@@ -323,8 +341,8 @@ fn settings() -> Settings {
 }
 
 /// Fills an engine with large chunks of a day and small ones of another, with series that stopped
-/// and returned, seal records, tombstones, exemplars, and commits that are only in the log; in
-/// RocksDB's files and in its log. Returns what it has, as text.
+/// and returned, seal records, tombstones, exemplars, metadata, and commits that are only in the log;
+/// in RocksDB's files and in its log. Returns what it has, as text.
 fn fill(bench: &Bench) -> String {
     let tsdb = &bench.tsdb;
     let mut script = Script::default();
@@ -338,6 +356,7 @@ fn fill(bench: &Bench) -> String {
     assert_eq!(tsdb.head_stats().series, 0, "all have stopped");
     script.delete(tsdb, "decimals", (first_day, first_day + 60_000));
     script.exemplar(tsdb, first_day);
+    script.metadata(tsdb, "What it is.");
     for family in kv::Family::ALL {
         tsdb.engine().kv.flush(family).unwrap();
     }
@@ -352,6 +371,7 @@ fn fill(bench: &Bench) -> String {
     script.every_kind(tsdb, START_MS - 1_000_000, 20);
     script.delete(tsdb, "doubles", (START_MS - 1_000_000, START_MS - 900_000));
     script.exemplar(tsdb, START_MS);
+    script.metadata(tsdb, "What it \u{2026} is.");
     let change = StateChange::Put {
         key: b"key".to_vec(),
         value: b"value".to_vec(),
