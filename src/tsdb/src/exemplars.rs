@@ -110,17 +110,18 @@ impl Engine {
 
     /// Reads what was stored, as much as there is room for.
     pub(crate) fn restore_exemplars(&self) -> Result<(), TsdbError> {
-        let entries = match self.read_exemplars() {
+        let mut changes = Vec::new();
+        let entries = match self.read_exemplars(&mut changes) {
             Err(error) if error.is_damage() => {
                 log_damage(&error, "exemplars are unreadable and lost");
                 self.forget_exemplars()?;
+                changes.clear();
                 Vec::new()
             }
             read => read?,
         };
         let first = entries.first().map_or(0, |(number, _)| *number);
         let mut buffer = CircularExemplars::new(usize::MAX, first);
-        let mut changes = Vec::new();
         for (number, (series, exemplar)) in entries {
             let restored = buffer.restore(&series, &exemplar);
             if restored != number {
@@ -136,20 +137,26 @@ impl Engine {
         Ok(())
     }
 
-    /// What is stored, by number.
-    fn read_exemplars(&self) -> Result<Vec<Stored>, TsdbError> {
+    /// What is stored, by number. An entry that does not decode is logged, left out, and to be
+    /// deleted.
+    fn read_exemplars(&self, changes: &mut Vec<StateChange>) -> Result<Vec<Stored>, TsdbError> {
         let mut scan = self.kv.scan(kv::Family::State, None);
         let prefix = keys::state_namespace(NAMESPACE);
         scan.seek(&prefix);
         let mut entries = Vec::new();
         while let Some((key, value)) = scan.current()? {
-            let Some(number) = key.strip_prefix(&*prefix) else {
+            let Some(key) = key.strip_prefix(&*prefix) else {
                 break;
             };
-            let number = number.try_into().map(u64::from_be_bytes);
-            let entry = number.ok().zip(decode(value));
-            let entry = entry.ok_or_else(|| TsdbError::corrupt("exemplar", "it does not decode"));
-            entries.push(entry?);
+            let number = key.try_into().map(u64::from_be_bytes);
+            match number.ok().zip(decode(value)) {
+                Some(entry) => entries.push(entry),
+                None => {
+                    let error = TsdbError::corrupt("exemplar", "it does not decode");
+                    log_damage(&error, "an exemplar is lost");
+                    changes.push(StateChange::Delete { key: key.to_vec() });
+                }
+            }
             scan.advance();
         }
         Ok(entries)

@@ -115,6 +115,11 @@ impl Bench {
 
     /// Opens again; `clean` closes first, otherwise the log has to bring everything back.
     pub(crate) fn reopen(self, clean: bool) -> Self {
+        self.reopen_prepared(clean, |_| ())
+    }
+
+    /// As [`Bench::reopen`], with something done to the folder in between.
+    fn reopen_prepared(self, clean: bool, prepare: impl FnOnce(&Path)) -> Self {
         let Self {
             directory,
             clock,
@@ -126,6 +131,7 @@ impl Bench {
             tsdb.close().unwrap();
         }
         drop(tsdb);
+        prepare(directory.path());
         let tsdb = open(directory.path(), &clock, settings);
         Self {
             directory,

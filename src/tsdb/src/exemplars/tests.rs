@@ -66,20 +66,44 @@ fn exemplars_survive_kills_as_far_as_there_is_room() {
 
 #[test]
 fn holes_in_the_numbers_close() {
-    let mut bench = Bench::new();
-    bench.set_max_exemplars(10);
-    add(&bench, "a", 0..6);
-    let key = 2_u64.to_be_bytes().to_vec();
-    let hole = [StateChange::Delete { key }];
-    bench.tsdb.engine().kv.apply(NAMESPACE, &hole).unwrap();
-    let left = [want(0..2), want(3..6)].concat();
-    for _ in 0..2 {
+    let key = || 2_u64.to_be_bytes().to_vec();
+    let damaged = StateChange::Put {
+        key: key(),
+        value: b"?".to_vec(),
+    };
+    for change in [StateChange::Delete { key: key() }, damaged] {
+        let mut bench = Bench::new();
+        bench.set_max_exemplars(10);
+        add(&bench, "a", 0..6);
+        bench.tsdb.engine().kv.apply(NAMESPACE, &[change]).unwrap();
+        let left = [want(0..2), want(3..6)].concat();
+        for _ in 0..2 {
+            bench = bench.reopen(false);
+            assert_eq!(read(&bench, "a"), left);
+        }
+        add(&bench, "a", 6..20);
         bench = bench.reopen(false);
-        assert_eq!(read(&bench, "a"), left);
+        assert_eq!(read(&bench, "a"), want(10..20));
     }
-    add(&bench, "a", 6..20);
-    bench = bench.reopen(false);
-    assert_eq!(read(&bench, "a"), want(10..20));
+}
+
+#[test]
+fn damaged_entries_at_either_end_are_deleted() {
+    for number in [0_u64, 5] {
+        let mut bench = Bench::new();
+        bench.set_max_exemplars(10);
+        add(&bench, "a", 0..6);
+        let damaged = StateChange::Put {
+            key: number.to_be_bytes().to_vec(),
+            value: Vec::new(),
+        };
+        bench.tsdb.engine().kv.apply(NAMESPACE, &[damaged]).unwrap();
+        bench = bench.reopen(false);
+        let left = if number == 0 { 1..6 } else { 0..5 };
+        assert_eq!(read(&bench, "a"), want(left));
+        let stored = StateStore::scan(&bench.tsdb.engine().kv, NAMESPACE, &[]).unwrap();
+        assert_eq!(stored.len(), 5);
+    }
 }
 
 proptest! {

@@ -1,8 +1,10 @@
 //! Opening after stops of every kind, and with a log that lacks something.
 
+use std::path::Path;
+
 use model::PromDuration;
 
-use super::{Bench, DAY, START_MS, bits, every_15s, metric, open};
+use super::{Bench, DAY, START_MS, bits, every_15s, metric};
 
 /// Nobody waits for the replay: the next one begins where this one did.
 #[test]
@@ -139,7 +141,7 @@ fn series_return_with_their_ids_whatever_became_of_their_hashes() {
         }
         kv.write(batch).unwrap();
         if is_repaired {
-            bench = bench.reopen_without_list_of_files();
+            bench = bench.reopen_prepared(false, remove_list_of_files);
         }
         bench.append(&metric("a"), &points[10..]).unwrap();
         bench.append(&metric("b"), &points[10..]).unwrap();
@@ -153,28 +155,12 @@ fn series_return_with_their_ids_whatever_became_of_their_hashes() {
     }
 }
 
-impl Bench {
-    /// Opens again, which needs a repair.
-    fn reopen_without_list_of_files(self) -> Self {
-        let Self {
-            directory,
-            clock,
-            tsdb,
-            settings,
-        } = self;
-        drop(tsdb);
-        for entry in std::fs::read_dir(directory.path()).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_name().to_string_lossy().starts_with("MANIFEST") {
-                std::fs::remove_file(entry.path()).unwrap();
-            }
-        }
-        let tsdb = open(directory.path(), &clock, settings);
-        Self {
-            directory,
-            clock,
-            tsdb,
-            settings,
+/// Without the list of files, opening needs a repair.
+fn remove_list_of_files(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().starts_with("MANIFEST") {
+            std::fs::remove_file(entry.path()).unwrap();
         }
     }
 }
