@@ -31,24 +31,23 @@ pub(crate) async fn metadata(State(parts): State<Parts>, form: Form) -> Result<R
     let metric = metric(&form);
     let storage = parts.storage.get()?;
     let targets = Arc::clone(&parts.targets);
-    let collected = parts.query_pool.run(move || {
+    let answered = parts.query_pool.run(move || {
         let mut families = Families::new();
         add(storage.metadata.metadata(metric.as_deref()), &mut families);
         targets.visit_metadata(&[], metric.as_deref(), &mut |_, found| {
             add(found, &mut families);
             ControlFlow::Continue(())
         });
-        families
+        success(|out| {
+            let mut data = Object::begin(out);
+            for (family, entries) in families.iter().take(limit.unwrap_or(usize::MAX)) {
+                let entries = entries.iter().take(per_metric.unwrap_or(usize::MAX));
+                push_array(entries, data.key(family), push_entry);
+            }
+            data.end();
+        })
     });
-    let families = collected.await?;
-    Ok(success(|out| {
-        let mut data = Object::begin(out);
-        for (family, entries) in families.iter().take(limit.unwrap_or(usize::MAX)) {
-            let entries = entries.iter().take(per_metric.unwrap_or(usize::MAX));
-            push_array(entries, data.key(family), push_entry);
-        }
-        data.end();
-    }))
+    Ok(answered.await?)
 }
 
 fn add(found: Vec<FamilyMetadata>, families: &mut Families) {
@@ -81,33 +80,33 @@ pub(crate) async fn target_metadata(
     };
     let metric = metric(&form);
     let targets = Arc::clone(&parts.targets);
-    let written = parts
-        .query_pool
-        .run(move || entries_of_targets(&*targets, (&matchers, metric.as_deref()), limit));
-    let entries = written.await?;
-    Ok(success(|out| {
-        out.push('[');
-        out.push_str(&entries);
-        out.push(']');
-    }))
+    let answered = parts.query_pool.run(move || {
+        success(|out| {
+            out.push('[');
+            push_targets(&*targets, (&matchers, metric.as_deref()), limit, out);
+            out.push(']');
+        })
+    });
+    Ok(answered.await?)
 }
 
-/// JSON of the entries, without brackets.
-fn entries_of_targets(
+/// Appends the entries of targets, without brackets.
+fn push_targets(
     targets: &dyn TargetSource,
     (matchers, metric): (&[Matcher], Option<&str>),
     limit: usize,
-) -> String {
-    let (mut out, mut count) = (String::new(), 0);
+    out: &mut String,
+) {
     if limit == 0 {
-        return out;
+        return;
     }
+    let mut count = 0;
     targets.visit_metadata(matchers, metric, &mut |labels, families| {
         for family in &families {
             if count > 0 {
                 out.push(',');
             }
-            push_target_entry((labels, family), metric.is_none(), &mut out);
+            push_target_entry((labels, family), metric.is_none(), out);
             count += 1;
         }
         if count < limit {
@@ -116,7 +115,6 @@ fn entries_of_targets(
             ControlFlow::Break(())
         }
     });
-    out
 }
 
 /// Whoever asks for one family knows its name, and is not told.

@@ -85,9 +85,9 @@ impl PartialEq<FamilyMetadata> for MetadataEntry<'_> {
     }
 }
 
-/// Keeps what senders say of metric families. Of each family that is one entry: the last one, but
-/// what is known stays where the same call repeats it. Within the bounds of this module; engines may forget families that have no series. Blocking:
-/// call it off the async runtime.
+/// Keeps what senders say of metric families, within the bounds of this module. Of each family that
+/// is one entry: the last one, but what is known stays where the same call repeats it. Engines may
+/// forget families that have no series. Blocking: call it off the async runtime.
 pub trait MetadataStore: Send + Sync {
     /// Takes entries, each in place of what was known of its family. When it returns, what engines
     /// keep on disk survives a crash of the process. Entries that say nothing new cost no write.
