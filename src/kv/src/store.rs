@@ -266,7 +266,11 @@ fn open_or_repair(path: &Path, options: &KvOptions, cache: &Cache) -> Result<(DB
     });
     let probed = opened.and_then(|database| {
         probe(&database)?;
-        check_sizes(&database, path)?;
+        let files = database
+            .live_files()
+            .map_err(KvError::operation("list files"))?;
+        check_sizes(&files, path)?;
+        probe_files(&database, &files)?;
         Ok(database)
     });
     let database = match probed {
@@ -303,6 +307,9 @@ fn open_database(path: &Path, options: &KvOptions, cache: &Cache) -> Result<DB, 
     Ok(database)
 }
 
+/// What names of files in RocksDB's complaints end in.
+const TABLE_SUFFIX: &str = ".sst";
+
 /// A file of the newest level that cannot be opened hides its whole family.
 fn probe(database: &DB) -> Result<(), KvError> {
     for family in Family::ALL {
@@ -315,11 +322,33 @@ fn probe(database: &DB) -> Result<(), KvError> {
     Ok(())
 }
 
+/// So does a file of another level, for those who look between its keys or behind the file before
+/// it. RocksDB names the file in whose blocks it finds damage; of one that it cannot open it names
+/// none.
+fn probe_files(database: &DB, files: &[LiveFile]) -> Result<(), KvError> {
+    for family in Family::ALL {
+        let Some(handle) = database.cf_handle(family.name()) else {
+            continue;
+        };
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        let mut all = database.raw_iterator_cf_opt(handle, options);
+        let in_family = |file: &&LiveFile| file.column_family_name == family.name();
+        for file in files.iter().filter(in_family).filter(|file| file.level > 0) {
+            all.seek(file.start_key.as_deref().unwrap_or_default());
+            match all.status() {
+                Err(error) if !error.as_ref().contains(TABLE_SUFFIX) => {
+                    return Err(KvError::operation("open file")(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A file that is cut or gone hides whatever lies between its keys, also what is newer.
-fn check_sizes(database: &DB, path: &Path) -> Result<(), KvError> {
-    let files = database
-        .live_files()
-        .map_err(KvError::operation("list files"))?;
+fn check_sizes(files: &[LiveFile], path: &Path) -> Result<(), KvError> {
     for file in files {
         let path = path.join(file.name.trim_start_matches('/'));
         // One that went since then was replaced by others: it was whole.

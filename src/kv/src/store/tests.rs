@@ -227,6 +227,46 @@ fn what_a_repair_put_aside_is_used_again_if_it_is_whole() {
     }
 }
 
+/// RocksDB opens files when they are needed, and one that it cannot open hides the others.
+#[test]
+fn files_that_cannot_be_opened_hide_no_others() {
+    let keys: [&[u8]; 3] = [b"a", b"b", b"c"];
+    for damaged in keys {
+        let directory = tempfile::tempdir().unwrap();
+        let kv = open(directory.path());
+        for key in keys {
+            let name = String::from_utf8(key.to_vec()).unwrap();
+            let table = table(&kv, &directory.path().join(name), &[key]);
+            kv.ingest(&[table]).unwrap();
+        }
+        drop(kv);
+        let holds = |path: &PathBuf| {
+            let options = Options::default();
+            let names = DB::list_cf(&options, directory.path()).unwrap();
+            let database = DB::open_cf(&options, directory.path(), names).unwrap();
+            let files = database.live_files().unwrap();
+            files.iter().any(|file| {
+                path.ends_with(file.name.trim_start_matches('/'))
+                    && file.start_key.as_deref() == Some(damaged)
+            })
+        };
+        let entries = std::fs::read_dir(directory.path()).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        let path = paths.find(holds).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let properties = b"entries";
+        let at = bytes.windows(7).position(|window| window == properties);
+        // The names of its properties are in no order any more.
+        bytes[at.unwrap()] = b'z';
+        std::fs::write(&path, bytes).unwrap();
+        for _ in 0..2 {
+            let kv = open(directory.path());
+            let left: Vec<&[u8]> = keys.into_iter().filter(|key| *key != damaged).collect();
+            assert_eq!(cold_keys(&kv), left);
+        }
+    }
+}
+
 fn manifest(current: &Path) -> PathBuf {
     let name = std::fs::read_to_string(current).unwrap();
     current.with_file_name(name.trim_end())
